@@ -1,0 +1,1 @@
+"""Omnitron: the application server for Python."""
