@@ -1,0 +1,1 @@
+"""What a definition says: frozen structs, one noun a file. Pure: no I/O, no clock, no asyncio."""
