@@ -62,11 +62,7 @@ class Target(msgspec.Struct, frozen=True):
 
     def covers(self, replica: ReplicaId) -> bool:
         """Whether the replica is the target or part of it."""
-        return (
-            self.app == replica.app
-            and self.process in (None, replica.process)
-            and self.slot in (None, replica.slot)
-        )
+        return self.app == replica.app and self.process in (None, replica.process) and self.slot in (None, replica.slot)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

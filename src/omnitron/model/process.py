@@ -87,5 +87,5 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def kind(self) -> str:
-        """"module", "command" or "asgi"."""
+        """ "module", "command" or "asgi"."""
         return "module" if self.module is not None else "command" if self.command is not None else "asgi"
