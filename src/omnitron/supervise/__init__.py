@@ -1,0 +1,1 @@
+"""Supervision of one app: pure decisions (machine, decide, order, rollout, autoscale, recycle) and thin effects."""
