@@ -23,7 +23,7 @@ class SystemRand:
     """Chance from the machine; safe to use after a fork, since it is made in the child."""
 
     def __init__(self) -> None:
-        self._random = random.Random(os.urandom(16))  # noqa: S311 - not for secrets; `token` is
+        self._random = random.Random(os.urandom(16))
 
     def random(self) -> float:
         return self._random.random()
@@ -39,7 +39,7 @@ class SeededRand:
     """The same sequence for the same seed: for tests and simulations."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
 
     def random(self) -> float:
         return self._random.random()
