@@ -11,9 +11,9 @@ that replicas that fell together do not come back together.
 More restarts than the intensity is where we part from OTP, whose supervisor then ends itself and everything below it.
 That is right when the state of the whole may be rotten, and wrong when a database is away for half a minute: with five
 fast restarts an app would be gone in two seconds. So beyond the intensity a process is *given up*: no burst any more,
-one slow try per `period` (or `backoff.cap`, if longer), in plain sight ("given up until ..."). It stays so until one try has been
-running for a whole `period`. A critical process that is still failing `patience` seconds after the run of failures
-began escalates: its app is stopped in order. `patience=0` is OTP's own meaning.
+one slow try per `period` (or `backoff.cap`, if longer), in plain sight ("given up until ..."). It stays so until one
+try has been running for a whole `period`. A critical process that is still failing `patience` seconds after the run of
+failures began escalates: its app is stopped in order. `patience=0` is OTP's own meaning.
 """
 
 from typing import Literal

@@ -2,9 +2,10 @@
 
 Whoever is needed starts first and stops last, so that at no time something runs whose needs are gone. The result is a
 list of layers; what is in one layer may go in parallel. Two kinds of edges differ in one thing: `calls` may form a
-cycle, since two services may well call each other, and such a cycle becomes one layer; a declared `depends_on` may not,
-because no order can honour it. `priority` only breaks ties: it splits a layer, higher starting earlier and stopping later, and
-can never overrule an edge. Apps of a stack are ordered by the same function, over the edges between apps.
+cycle, since two services may well call each other, and such a cycle becomes one layer; a declared `depends_on` may
+not, because no order can honour it. `priority` only breaks ties: it splits a layer, higher starting earlier and
+stopping later, and can never overrule an edge. Apps of a stack are ordered by the same function, over the edges
+between apps.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
