@@ -1,6 +1,6 @@
 """The state machine of one replica slot.
 
-`step(slot, event, now, u)` answers with the new state and what to do, in order. The table at the end says which event
+`step(slot, event, now, u)` answers with the new state and what to do, in order. The table says which event
 means something in which phase; what it does not list is void there. This is all the keeper knows about lives.
 
     STOPPED --Start--> STARTING --Ready--> RUNNING --Stop--> DRAINING --> STOPPING --GroupEmpty--> STOPPED
