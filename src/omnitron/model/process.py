@@ -81,7 +81,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         if self.scaling.strategy == "auto" and self.scaling.max_instances < self.instances:
             raise DefinitionError(
-                f"Process {self.name!r} has max_instances={self.scaling.max_instances} below instances={self.instances}.",
+                f"Process {self.name!r}: max_instances={self.scaling.max_instances} is below instances={self.instances}.",
                 remedy="Raise Scaling.max_instances or lower instances.",
             )
 

@@ -1,0 +1,48 @@
+"""`ping` and `kill`."""
+
+import time
+
+import click
+
+from omnitron.base.errors import DaemonUnreachable
+from omnitron.base.home import Home
+from omnitron.cli.command import command
+from omnitron.cli.connect import connect
+from omnitron.cli.output import echo, echo_json
+
+KILL_WAIT_S = 60.0
+
+
+@command()
+def ping(as_json: bool) -> None:
+    """Whether the daemon answers, and how quickly. Exit code 2 if not."""
+    started = time.perf_counter()
+    with connect() as daemon:
+        info = daemon.ping()
+    took_ms = (time.perf_counter() - started) * 1000
+    if as_json:
+        echo_json({"daemon": info, "took_ms": round(took_ms, 3)})
+    else:
+        echo(f"daemon {info.version}, pid {info.pid}, answered in {took_ms:.1f} ms")
+
+
+@click.option(
+    "--daemon-only", is_flag=True, help="Leave apps and infrastructure running; `omnitron up` finds them again."
+)
+@command()
+def kill(daemon_only: bool, as_json: bool) -> None:
+    """Stop everything in every stack, in order, then the daemon. Data stays."""
+    home = Home.from_env()
+    with connect(home, timeout_s=KILL_WAIT_S) as daemon:
+        daemon.shutdown(not daemon_only)
+    deadline = time.monotonic() + KILL_WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            with connect(home):
+                time.sleep(0.02)
+        except DaemonUnreachable:
+            break
+    if as_json:
+        echo_json({"stopped": "daemon" if daemon_only else "everything"})
+    else:
+        echo("The daemon has stopped; apps run on." if daemon_only else "Everything has stopped.")
