@@ -1,5 +1,7 @@
 """One entry of a system: what runs, how often, with which limits."""
 
+from typing import Literal
+
 import msgspec
 
 from omnitron.base.errors import DefinitionError
@@ -23,7 +25,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     startup_timeout: seconds from start to ready. warmup: "module:function" calls before ready, in order.
     preload: fork replicas from a process that has imported the module; None decides by `instances`.
     depends_on: processes of the same app that must be ready before this one starts (calls imply it).
-    user: run as this user (needs root).
+    user: run as this user (needs root). stop_signal: of `command` entries, what asks it to end in order, as the
+    keeper sends it first ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP").
     """
 
     name: str
@@ -49,6 +52,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     env: dict[str, str] = {}
     cwd: str | None = None
     user: str | None = None
+    stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] = "SIGTERM"
 
     def __post_init__(self) -> None:
         check_name(self.name, "process")
