@@ -28,6 +28,10 @@ class History(msgspec.Struct, frozen=True):
         """The starts that still count against the intensity."""
         return tuple(start for start in self.starts if start > now - float(policy.period))
 
+    def begun(self, now: float) -> "History":
+        """The latest start, planned for earlier, begins only now (its timer came late)."""
+        return History((*self.starts[:-1], now), self.failing_since, self.given_up)
+
     def after_run(self, policy: Restart, running_since: float | None, now: float) -> "History":
         """Forget everything if the run that has just ended was a good one. running_since: None if it never booted."""
         good = running_since is not None and now - running_since >= float(policy.period)

@@ -224,7 +224,7 @@ def timer(slot: Slot, event: e.TimerFired, now: float, u: float) -> Step:
     if slot.phase is Phase.STOPPING:
         text = f"the process group {slot.pid} still lives {show_seconds(now - slot.since)} after it was told to end"
         return _kill(slot, Reason("stuck" if slot.killed else "term_timeout", text), now)
-    return _spawn(slot, slot.reason, now)
+    return _spawn(replace(slot, history=slot.history.begun(now)), slot.reason, now)
 
 
 def adopted(slot: Slot, event: e.Adopted, now: float, u: float) -> Step:

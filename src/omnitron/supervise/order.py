@@ -8,7 +8,7 @@ stopping later, and can never overrule an edge. Apps of a stack are ordered by t
 between apps.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
@@ -48,6 +48,18 @@ def start_order(
 def drain_order(layers: Layers) -> Layers:
     """Layers in the order of stopping: the reverse, so that dependents stop first."""
     return tuple(layer[::-1] for layer in reversed(layers))
+
+
+def first_left(layers: Layers, done: Collection[str]) -> tuple[str, ...]:
+    """Who may go now: what is not done of the first layer that is not. Empty when all are done.
+
+    With start layers and what is ready (or not wanted) it says what to start, with drain layers and what is gone what
+    to stop; ask again whenever something became ready, or is gone.
+    """
+    for layer in layers:
+        if left := tuple(name for name in layer if name not in done):
+            return left
+    return ()
 
 
 def flat(layers: Layers) -> tuple[str, ...]:
