@@ -1,0 +1,170 @@
+"""What a replica prints, on its way from two named pipes to the log file of its process.
+
+The replica holds its pipes open for reading and writing, so a write never fails because nobody reads: while there is
+no keeper the output waits in the pipe (PIPE_BYTES), then the writer waits. Each incarnation has pipes of its own, so
+every line can be told whose it is, also while an old and a new one print at the same time. The pipes' names are how a
+new keeper finds what an old one left running: whatever has `<run>/o/<process>.<slot>.<n>.out` as standard output.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import pwd
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from omnitron.base.clock import Clock
+from omnitron.base.home import make_private
+from omnitron.logs.record import Encoder, Source
+from omnitron.logs.write import LogWriter
+from omnitron.supervise.processinfo import all_pids, output_link, read_stat
+
+log = logging.getLogger("omnitron.output")
+
+PIPE_BYTES: Final = 1024 * 1024
+_READ_BYTES: Final = 256 * 1024  # in one turn of the event loop
+_F_SETPIPE_SZ: Final = 1031
+_NAME: Final = re.compile(r"(?P<process>[a-z0-9-]+)\.(?P<slot>\d+)\.(?P<incarnation>\d+)\.(out|err)")
+_STREAMS: Final = {"out": "stdout", "err": "stderr"}
+
+
+def _pipe_path(run: Path, process: str, slot: int, incarnation: int, end: str) -> Path:
+    return run / "o" / f"{process}.{slot}.{incarnation}.{end}"
+
+
+class Output:
+    """Both pipes of one incarnation. Made by `create` before a start, by `reopen` when a replica is adopted."""
+
+    def __init__(self, run: Path, process: str, slot: int, incarnation: int) -> None:
+        self._paths = {end: _pipe_path(run, process, slot, incarnation, end) for end in _STREAMS}
+        self._pipes: list[_Pipe] = []
+
+    def create(self, user: str | None) -> tuple[int, int]:
+        """Descriptors to become standard output and error; close them with `given` once they are passed on."""
+        for path in self._paths.values():
+            path.unlink(missing_ok=True)
+            os.mkfifo(path, 0o600)
+            if user is not None:
+                os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+        out, err = (os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in self._paths.values())
+        return out, err
+
+    def read_on(self, app: str, process: str, slot: int, pid: int, writer: LogWriter, clock: Clock) -> None:
+        """Begin to move what is printed into the log."""
+        for end, path in self._paths.items():
+            source = Source(app, process, slot, pid, _STREAMS[end])
+            try:
+                self._pipes.append(_Pipe(path, Encoder(source), writer, clock))
+            except FileNotFoundError:
+                log.error("the output pipe %s is gone: what replica %s prints to it is lost", path, pid)
+
+    def end(self) -> None:
+        """Read what is left, close, and remove the pipes."""
+        for pipe in self._pipes:
+            pipe.close()
+        self._pipes.clear()
+        for path in self._paths.values():
+            path.unlink(missing_ok=True)
+
+
+class _Pipe:
+    """The reading end of one pipe."""
+
+    def __init__(self, path: Path, encoder: Encoder, writer: LogWriter, clock: Clock) -> None:
+        self._encoder = encoder
+        self._writer = writer
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(self._descriptor, _F_SETPIPE_SZ, PIPE_BYTES)
+        except OSError as error:  # a user may own only so many pages of pipes: 64 KiB do as well
+            log.debug("%s stays at its standard size: %s", path, error)
+        self._loop.add_reader(self._descriptor, self._read)
+        self._reading = True
+
+    def _read(self) -> int:
+        try:
+            data = os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return 0
+        if not data:  # no writer is left; the descriptor would be readable for ever
+            self._stop_reading()
+            return 0
+        records = self._encoder.feed(data, self._clock.now())
+        if records:
+            self._writer.write(records)
+        return len(data)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._loop.remove_reader(self._descriptor)
+            self._reading = False
+
+    def close(self) -> None:
+        left = PIPE_BYTES  # bounded: a survivor that keeps printing must not hold us
+        while left > 0 and (got := self._read()):
+            left -= got
+        self._stop_reading()
+        rest = self._encoder.finish(self._clock.now())
+        if rest:
+            self._writer.write(rest)
+        os.close(self._descriptor)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A living replica, by the pipe it prints to."""
+
+    process: str
+    slot: int
+    incarnation: int
+    pid: int
+
+
+def discover(run: Path) -> list[Found]:
+    """All living leaders of replicas of this app, whoever started them. Needs /proc; [] without it."""
+    folder = f"{run / 'o'}/"
+    found = []
+    for pid in all_pids():
+        links = (output_link(pid, 1), output_link(pid, 2))
+        names = (_NAME.fullmatch(link[len(folder) :]) for link in links if link.startswith(folder))
+        name = next(filter(None, names), None)
+        stat = read_stat(pid) if name is not None else None
+        if name is not None and stat is not None and stat.session == pid and not stat.zombie:
+            found.append(Found(name["process"], int(name["slot"]), int(name["incarnation"]), pid))
+    return found
+
+
+class Logs:
+    """The log writers of an app, one a process, opened when first needed. trouble: told once when writing fails."""
+
+    def __init__(self, folder: Path, trouble: Callable[[str, str], None]) -> None:
+        self._folder = folder
+        self._trouble = trouble
+        self._writers: dict[str, LogWriter] = {}
+        self._troubled: set[str] = set()
+
+    def of(self, process: str) -> LogWriter:
+        if process not in self._writers:
+            make_private(self._folder)
+            self._writers[process] = LogWriter(self._folder / f"{process}.jsonl")
+        return self._writers[process]
+
+    def check(self) -> None:
+        """Tell of files that can not be written, once until they can again. Called with the periodic sampling."""
+        for process, writer in self._writers.items():
+            if not writer.trouble:
+                self._troubled.discard(process)
+            elif process not in self._troubled:
+                self._troubled.add(process)
+                self._trouble(process, f"{writer.trouble}; {writer.lost} bytes of output lost so far")
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
