@@ -1,0 +1,1 @@
+"""Calls between processes over Unix sockets: one hop, typed, with deadlines, streams and balancing."""

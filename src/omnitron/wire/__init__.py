@@ -1,0 +1,1 @@
+"""The RPC protocol as bytes: frames, envelopes, arguments, errors. No I/O."""
