@@ -33,9 +33,9 @@ RUNNERS: Final = {
 class ProvideContext(Protocol):
     """What a provider may know of the replica it is in.
 
-    environ: the replica's environment (DATABASE_URL, REDIS_URL ...). replica: app/process/slot. state_dir: a folder that
-    all replicas of the app in this stack share and that outlives them. services: the service instances built so far,
-    the same growing list each time. metrics: figures by name, shown by `omnitron status`; write to it freely.
+    environ: the environment (DATABASE_URL, REDIS_URL ...). replica: app/process/slot. state_dir: a folder that all
+    replicas of the app in this stack share and that outlives them. services: the service instances built so far, the
+    same growing list each time. metrics: figures by name, shown by `omnitron status`; write to it freely.
     """
 
     @property
