@@ -11,8 +11,6 @@ import msgspec
 
 from omnitron.control.events import Event
 from omnitron.control.service import control_service
-from omnitron.declare.rpc import rpc
-from omnitron.declare.service import service
 from omnitron.model.process import Process
 from omnitron.model.restart import Strategy
 from omnitron.model.shutdown import Shutdown
@@ -124,47 +122,35 @@ class AppStatus(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[ProcessStatus, ...] = ()
 
 
-@service("omnitron.keeper@1.0.0")
 @control_service(KEEPER_SERVICE)
 class KeeperApi(Protocol):
     """Service "omnitron.keeper@1" on `<run>/<stack>/<app>/keeper.sock`."""
 
-    @rpc
     async def apply(self, spec: AppSpec) -> None:
         """Make the app so; returns at once, `status` and `events` show the progress."""
 
-    @rpc
     async def status(self) -> AppStatus: ...
 
-    @rpc
     def events(self, after: int) -> AsyncIterator[Event]:
         """Events with seq > after: those kept (a bounded ring), then as they happen."""
 
-    @rpc
     async def start(self, process: str | None, slot: int | None) -> None: ...
-    @rpc
     async def stop(self, process: str | None, slot: int | None) -> None:
         """Returns when it is stopped."""
 
-    @rpc
     async def restart(self, process: str | None, slot: int | None) -> None:
         """Stop and start; returns when ready again. Raises OperationError if it does not get ready."""
 
-    @rpc
     async def reload(self, process: str | None) -> None:
         """New replicas ready before the old ones drain. Returns when done; raises Refused, the old code serving on."""
 
-    @rpc
     async def scale(self, process: str, count: int) -> None: ...
 
-    @rpc
     async def directory(self, services: list[ServiceEndpoints]) -> None:
         """Endpoints of other apps' services; replaces the earlier ones."""
 
-    @rpc
     def endpoints(self) -> AsyncIterator[list[ServiceEndpoints]]:
         """What this app exposes to others: now, and again at each change."""
 
-    @rpc
     async def shutdown(self, kill: bool) -> None:
         """Stop all replicas in order (kill: at once), then the keeper itself."""
