@@ -12,8 +12,6 @@ import msgspec
 from omnitron.control.events import Event
 from omnitron.control.keeper import AppStatus, ServiceEndpoints
 from omnitron.control.service import control_service
-from omnitron.declare.rpc import rpc
-from omnitron.declare.service import service
 from omnitron.model.facts import Description
 from omnitron.model.finding import Finding
 
@@ -91,42 +89,25 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @control_service(DAEMON_SERVICE)
-@service("omnitron.daemon@1.0.0")
 class DaemonApi(Protocol):
     """`target` is "app", "app/process" or "app/process/slot"; `stack` None means the only one, else DEFAULT_STACK."""
 
-    @rpc
     async def ping(self) -> DaemonInfo: ...
-    @rpc
     async def plan(self, description: Description, stack: str | None) -> Plan: ...
-    @rpc
     def up(self, description: Description, stack: str | None) -> AsyncIterator[Progress]: ...
-    @rpc
     def down(self, stack: str | None, app: str | None, infrastructure: bool) -> AsyncIterator[Progress]:
         """Stop the app (None: all of the stack, with its infrastructure if so asked) in order; data stays."""
 
-    @rpc
     async def status(self, stack: str | None) -> Status: ...
-    @rpc
     def start(self, stack: str | None, target: str) -> AsyncIterator[Progress]: ...
-    @rpc
     def stop(self, stack: str | None, target: str) -> AsyncIterator[Progress]: ...
-    @rpc
     def restart(self, stack: str | None, target: str) -> AsyncIterator[Progress]: ...
-    @rpc
     def reload(self, stack: str | None, target: str, description: Description | None) -> AsyncIterator[Progress]: ...
-    @rpc
     def scale(self, stack: str | None, target: str, count: int) -> AsyncIterator[Progress]: ...
-    @rpc
     async def endpoints(self, stack: str | None) -> list[ServiceEndpoints]: ...
-    @rpc
     async def env(self, stack: str | None, target: str) -> dict[str, str]: ...
-    @rpc
     async def inspect(self, stack: str | None, target: str) -> dict[str, Any]: ...
-    @rpc
     async def why(self, stack: str | None, target: str) -> Why: ...
-    @rpc
     def events(self, stack: str | None, target: str | None, last: int, follow: bool) -> AsyncIterator[Event]: ...
-    @rpc
     async def shutdown(self, apps: bool) -> None:
         """End the daemon; with `apps` everything it supervises first, by force where it does not end in time."""

@@ -11,8 +11,6 @@ import msgspec
 
 from omnitron.control.keeper import ServiceEndpoints
 from omnitron.control.service import control_service
-from omnitron.declare.rpc import rpc
-from omnitron.declare.service import service
 
 REPLICA_SERVICE = "omnitron.replica@1.0.0"
 
@@ -73,26 +71,20 @@ class ReplicaStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @control_service(REPLICA_SERVICE)
-@service("omnitron.replica@1.0.0")
 class ReplicaApi(Protocol):
     """Service "omnitron.replica@1" on the replica's own socket."""
 
-    @rpc
     def watch(self) -> AsyncIterator[ReplicaReport]:
         """The present report, then each change."""
 
-    @rpc
     async def ping(self) -> ReplicaStats:
         """Answered from the event loop: the liveness and readiness probe at once."""
 
-    @rpc
     async def directory(self, services: list[ServiceEndpoints]) -> None:
         """Endpoints of the services this replica calls; replaces the earlier ones."""
 
-    @rpc
     async def gone(self, replica: str, incarnation: int, reason: str) -> None:
         """A replica this one may be calling has died, and of what."""
 
-    @rpc
     async def drain(self, timeout: float) -> int:
         """Take no new work, finish what is in flight within `timeout` seconds; calls cut off. Then the process ends."""

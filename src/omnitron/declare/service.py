@@ -50,8 +50,7 @@ def _parse(text: str) -> ServiceMark:
     if not isinstance(text, str):
         raise DefinitionError(f"@service got {text!r}.", remedy='Name the service: @service("name@1.0.0").')
     name, _, version = text.partition("@")
-    for part in name.split("."):
-        check_name(part, "service")
+    check_name(name, "service")
     if not _SEMVER.fullmatch(version):
         raise DefinitionError(
             f"The service {text!r} has {'no version' if not version else 'a version that is not major.minor.patch'}.",
