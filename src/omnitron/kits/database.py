@@ -4,16 +4,15 @@ Postgres may restart at any time. A connection that was lost shows as `DatabaseU
 whatever layer noticed it; `retry_transient` runs a unit of work again when it did. `numeric` is `Decimal` both ways.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self, TypeVar
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from omnitron.base.clock import Clock, SystemClock
 from omnitron.base.errors import DefinitionError, OmnitronError
@@ -41,11 +40,12 @@ _TRANSIENT: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
+_DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _CLOSED: Final = ("connection is closed", "connection was closed", "connection has been", "closed in the middle")
 
 
 class DatabaseUnavailable(OmnitronError, ConnectionError):
-    """Postgres can not be reached, went away, or gave up the transaction; a commit under way may have happened or not."""
+    """Postgres can not be reached, went away, or gave up the transaction; a commit under way may have happened."""
 
     code = "database_unavailable"
 
@@ -74,7 +74,6 @@ class Database:
             pool_pre_ping=True,
             connect_args={"timeout": CONNECT_TIMEOUT_S},
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @classmethod
     async def __omnitron_provide__(cls, ctx: ProvideContext) -> AsyncIterator[Self]:
@@ -96,27 +95,33 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """An ORM session in one transaction: committed at the end of the block, rolled back if it raises."""
-        with _typed_errors():
-            async with self._sessions.begin() as session:
+        async with self._connection() as connection:
+            async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
                 yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A connection in one transaction: committed at the end of the block, rolled back if it raises."""
-        with _typed_errors():
-            async with self.engine.begin() as connection:
-                yield connection
+        async with self._connection() as connection, connection.begin():
+            yield connection
 
     @asynccontextmanager
     async def raw(self) -> AsyncIterator[Any]:
-        """The pool's `asyncpg.Connection` in one transaction, for `copy_records_to_table`, `fetch` with arrays and such."""
-        with _typed_errors():
-            async with self.engine.connect() as connection:
-                pooled = await connection.get_raw_connection()
-                driver = pooled.driver_connection
-                assert driver is not None
-                async with driver.transaction():
-                    yield driver
+        """The pool's `asyncpg.Connection` in one transaction, for COPY and arrays."""
+        async with self._connection() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            async with driver.transaction():
+                yield driver
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        """From the pool. An OSError of connecting is Postgres's, one raised in the block is the app's own business."""
+        with _typed_errors((OSError, TimeoutError, *_DRIVER_ERRORS)):
+            connection = await self.engine.connect()
+        with _typed_errors(_DRIVER_ERRORS):
+            async with connection:
+                yield connection
 
     async def retry_transient(self, work: Callable[[], Awaitable[T]], *, for_s: float = RETRY_FOR_S) -> T:
         """Await `work()`, again after DatabaseUnavailable, for about `for_s` seconds; then that error is raised.
@@ -137,12 +142,10 @@ class Database:
 
 
 @contextmanager
-def _typed_errors() -> Iterator[None]:
+def _typed_errors(kinds: tuple[type[BaseException], ...]) -> Iterator[None]:
     try:
         yield
-    except DatabaseUnavailable:
-        raise
-    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError) as error:
+    except kinds as error:
         if not is_transient(error):
             raise
         raise DatabaseUnavailable(f"Postgres is not available: {error.__cause__ or error}.") from error

@@ -6,7 +6,7 @@ that matters, write what is wanted (SET, HSET) or use a script.
 """
 
 from collections.abc import AsyncIterator
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Client
@@ -36,18 +36,17 @@ class Redis(Client):
     @classmethod
     def connect(cls, url: str) -> Self:
         """A client with the kit's bounds; connects when first used."""
-        return cls.from_pool(
-            BlockingConnectionPool.from_url(
-                url,
-                max_connections=MAX_CONNECTIONS,
-                timeout=POOL_TIMEOUT_S,
-                socket_connect_timeout=CONNECT_TIMEOUT_S,
-                socket_timeout=COMMAND_TIMEOUT_S,
-                health_check_interval=HEALTH_CHECK_S,
-                retry=Retry(ExponentialWithJitterBackoff(base=BACKOFF_FIRST_S, cap=BACKOFF_MAX_S), RETRIES),
-                retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError, OSError],
-            )
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=POOL_TIMEOUT_S,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=COMMAND_TIMEOUT_S,
+            health_check_interval=HEALTH_CHECK_S,
+            retry=Retry(ExponentialWithJitterBackoff(base=BACKOFF_FIRST_S, cap=BACKOFF_MAX_S), RETRIES),
+            retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError, OSError],
         )
+        return cast(Self, cls.from_pool(pool))
 
     @classmethod
     async def __omnitron_provide__(cls, ctx: ProvideContext) -> AsyncIterator[Self]:
