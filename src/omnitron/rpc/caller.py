@@ -23,8 +23,10 @@ from omnitron.base.errors import (
 from omnitron.rpc.context import current_call
 from omnitron.rpc.contract import MethodContract
 from omnitron.rpc.endpoints import Endpoint
-from omnitron.rpc.link import CallRefused, Inbox, Link, LinkLost
+from omnitron.rpc.inbox import Inbox
+from omnitron.rpc.link import Link
 from omnitron.rpc.moved import Moved
+from omnitron.rpc.outcomes import CallRefused, LinkLost
 from omnitron.rpc.pool import Route, Routes
 from omnitron.wire.codec import encode
 from omnitron.wire.frames import STREAM_WINDOW_ITEMS, Body

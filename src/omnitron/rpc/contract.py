@@ -7,7 +7,7 @@ of which only the signatures matter, as a Protocol, is as good as one with code.
 import collections.abc
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -58,8 +58,9 @@ class MethodContract:
     signature: inspect.Signature
     decode_args: Callable[[Body], tuple[Any, ...]]
     decode_result: Callable[[Body], Any]
-    positional: int = field(default=0)
-    required: int = field(default=0)
+    positional: int
+    required: int
+    doc: str
 
     @property
     def title(self) -> str:
@@ -152,6 +153,7 @@ def _method(cls: type, name: str, function: Any, mark: RpcMark, service: str, ve
         decode_result=result_decoder(result, title),
         positional=sum(not p.keyword_only for p in params),
         required=_required_count(params),
+        doc=inspect.getdoc(function) or "",
     )
 
 

@@ -5,13 +5,11 @@ answer, an error, `LinkLost` when the connection ends, or DeadlineExceeded.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from omnitron.base.clock import Clock
 from omnitron.base.errors import (
-    CallError,
     DeadlineExceeded,
     FrameTooLarge,
     InternalError,
@@ -23,6 +21,8 @@ from omnitron.base.errors import (
 )
 from omnitron.base.names import suggest
 from omnitron.rpc.contract import MethodContract
+from omnitron.rpc.inbox import Inbox
+from omnitron.rpc.outcomes import CallRefused, LinkLost
 from omnitron.rpc.pipe import Pipe
 from omnitron.rpc.versions import best_version
 from omnitron.wire.envelope import MAX_DEADLINE_MS, Hello, call_head, decode_hello, encode_credit, encode_hello
@@ -39,7 +39,6 @@ from omnitron.wire.frames import (
     PING,
     PONG,
     REPLY,
-    STREAM_WINDOW_ITEMS,
     Body,
     check_size,
     frame,
@@ -49,49 +48,6 @@ MAX_PENDING: Final = 16384
 """Calls without an answer on one connection."""
 SWEEP_S: Final = 0.025
 """Deadlines are kept to this precision."""
-
-
-class LinkLost(CallError):
-    """The connection ended before the answer: the call may have run. Becomes WorkerDied, or a retry, in the client."""
-
-    code = "link_lost"
-
-
-class CallRefused(CallError):
-    """The server turned the call away with `error` before it ran. Becomes a retry, or `error` itself."""
-
-    code = "call_refused"
-
-    def __init__(self, error: NotExecuted) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-class Inbox:
-    """Items of a stream that have arrived and were not taken; never more than the window."""
-
-    __slots__ = ("ended", "error", "items", "taken", "waiter")
-
-    def __init__(self) -> None:
-        self.items: deque[Body] = deque()
-        self.taken = 0
-        self.ended = False
-        self.error: OmnitronError | None = None
-        self.waiter: asyncio.Future[None] | None = None
-
-    def put(self, item: Body) -> None:
-        if len(self.items) >= STREAM_WINDOW_ITEMS:
-            raise InternalError("A server sent more items than it had credit for.")
-        self.items.append(item)
-        self.wake()
-
-    def end(self, error: OmnitronError | None = None) -> None:
-        self.ended, self.error = True, error
-        self.wake()
-
-    def wake(self) -> None:
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
 
 
 class Link(Pipe):
