@@ -1,0 +1,18 @@
+"""ohlcv-aggregator: a pool that computes candles. Stateless: any worker may take any market."""
+
+from omnitron import rpc, service
+from omnitron.kits.database import Database
+
+from market import tables
+
+
+@service("ohlcv@1.0.0")
+class OhlcvAggregatorWorker:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @rpc(idempotent=True, deadline="30s")
+    async def rebuild_candle(self, symbol: str, interval: str) -> int:
+        """Compute the candles of the market that have changed; how many. Again does no harm."""
+        async with self._database.raw() as connection, connection.transaction():
+            return await tables.rebuild(connection, symbol, interval)
