@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from sim_invariants import INVARIANTS, RULES, STOP_BOUND_S, incarnations_grow, say
+
 from omnitron.base.names import ReplicaId
 from omnitron.model.restart import Backoff, Restart
 from omnitron.model.state import Phase, Want
 from omnitron.supervise import slot as e
 from omnitron.testing.world import CALM, STORM, SimReplica, World
-from sim_invariants import INVARIANTS, RULES, STOP_BOUND_S, incarnations_grow, say
 
 SEEDS = range(150)
 POLICIES = (
