@@ -98,6 +98,7 @@ class Replay:
                     connection.transport.abort()
                     return
                 await connection.send(frame)
+                await asyncio.sleep(0)  # `send` waits only when buffers are full: let the others have their turn
                 sent += 1
         except ConnectionClosed:
             return  # the reader of the connection sees it, too
@@ -132,6 +133,7 @@ async def replaying(replay: Replay, host: str = "127.0.0.1", port: int = 0) -> A
         host,
         port,
         process_request=replay.refuse,
+        compression=None,  # it never leaves the machine
         ping_interval=PING_INTERVAL_S,
         close_timeout=CLOSE_TIMEOUT_S,
         max_size=MAX_REQUEST_BYTES,

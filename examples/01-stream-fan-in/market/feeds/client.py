@@ -27,7 +27,7 @@ from omnitron.base.tasks import TaskSet
 MAX_FRAME_BYTES: Final = 16 * 2**20  # full order books come as one frame of several MiB
 MAX_QUEUED_FRAMES: Final = 16
 OPEN_TIMEOUT_S: Final = 10.0
-CLOSE_TIMEOUT_S: Final = 2.0
+CLOSE_TIMEOUT_S: Final = 1.0
 PING_INTERVAL_S: Final = 20.0
 PING_TIMEOUT_S: Final = 20.0
 BACKOFF_FIRST_S: Final = 0.5
