@@ -19,6 +19,7 @@ class JobPolicy(msgspec.Struct, frozen=True):
     """overlap: what to do when a run is due while the last one still runs.
     misfire: what to do about firings missed by more than `misfire_grace_s` seconds (while nobody ran).
     every_replica: fire in each replica, instead of once among them.
+    retry_on_crash: run again what a replica was running when it died; else it is only noted as lost.
     name: of the job; None is the method's.
     """
 
@@ -27,6 +28,7 @@ class JobPolicy(msgspec.Struct, frozen=True):
     misfire_grace_s: float = MISFIRE_GRACE_S
     every_replica: bool = False
     name: str | None = None
+    retry_on_crash: bool = False
 
 
 class CronMark(msgspec.Struct, frozen=True):
@@ -62,9 +64,12 @@ def cron(
     misfire_grace: Duration = MISFIRE_GRACE_S,
     every_replica: bool = False,
     name: str | None = None,
+    retry_on_crash: bool = False,
 ) -> Callable[[F], F]:
     """Run at the times of a cron expression, as in "0 */5 * * * *" (every five minutes, at second zero)."""
-    return _mark(CronMark(expression, timezone, _policy(overlap, misfire, misfire_grace, every_replica, name)))
+    return _mark(
+        CronMark(expression, timezone, _policy(overlap, misfire, misfire_grace, every_replica, name, retry_on_crash))
+    )
 
 
 def interval(
@@ -75,12 +80,13 @@ def interval(
     misfire_grace: Duration = MISFIRE_GRACE_S,
     every_replica: bool = False,
     name: str | None = None,
+    retry_on_crash: bool = False,
 ) -> Callable[[F], F]:
     """Run every so often."""
     every_s = seconds(every, what="interval")
     if every_s == 0:
         raise DefinitionError("An interval of zero would never rest.", remedy='Use something like @interval("10s").')
-    return _mark(IntervalMark(every_s, _policy(overlap, misfire, misfire_grace, every_replica, name)))
+    return _mark(IntervalMark(every_s, _policy(overlap, misfire, misfire_grace, every_replica, name, retry_on_crash)))
 
 
 def once(
@@ -91,6 +97,7 @@ def once(
     misfire_grace: Duration = MISFIRE_GRACE_S,
     every_replica: bool = False,
     name: str | None = None,
+    retry_on_crash: bool = False,
 ) -> Callable[[F], F]:
     """Run one time: `at` a moment (with its time zone), or `after` so long from the start."""
     if (at is None) == (after is None):
@@ -98,7 +105,7 @@ def once(
     if at is not None and at.tzinfo is None:
         raise DefinitionError(f"@once(at={at!r}) has no time zone.", remedy="Add tzinfo, as in tzinfo=timezone.utc.")
     after_s = None if after is None else seconds(after, what="delay")
-    return _mark(OnceMark(at, after_s, _policy("skip", misfire, misfire_grace, every_replica, name)))
+    return _mark(OnceMark(at, after_s, _policy("skip", misfire, misfire_grace, every_replica, name, retry_on_crash)))
 
 
 def schedule_marks(function: object) -> tuple[ScheduleMark, ...]:
@@ -107,11 +114,13 @@ def schedule_marks(function: object) -> tuple[ScheduleMark, ...]:
     return marks if isinstance(marks, tuple) else ()
 
 
-def _policy(overlap: Overlap, misfire: Misfire, grace: Duration, every_replica: bool, name: str | None) -> JobPolicy:
+def _policy(
+    overlap: Overlap, misfire: Misfire, grace: Duration, every_replica: bool, name: str | None, retry_on_crash: bool
+) -> JobPolicy:
     for word, choices, what in ((overlap, get_args(Overlap), "overlap"), (misfire, get_args(Misfire), "misfire")):
         if word not in choices:
             raise DefinitionError(f"{what}={word!r} is not known.", remedy=f"Use one of {', '.join(choices)}.")
-    return JobPolicy(overlap, misfire, seconds(grace, what="misfire grace"), every_replica, name)
+    return JobPolicy(overlap, misfire, seconds(grace, what="misfire grace"), every_replica, name, retry_on_crash)
 
 
 def _mark(mark: ScheduleMark) -> Callable[[F], F]:
