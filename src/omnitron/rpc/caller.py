@@ -122,7 +122,7 @@ class Caller:
     def _key(self, bound: tuple[Any, ...]) -> str | None:
         return self._options.key if self._options.key is not None else self._method.key_of(bound)
 
-    def _limits(self) -> tuple[float | None, bytes]:
+    def _limits(self) -> tuple[float | None, Body]:
         """The deadline, and what the call being served passes on to this one."""
         deadline = None if self._deadline_s is None else self._clock.monotonic() + self._deadline_s
         served = current_call()

@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 
 from omnitron.base.errors import InternalError, MethodNotFound, NotExecuted, OmnitronError
+from omnitron.rpc.context import CallContext
 from omnitron.rpc.pipe import Pipe
 from omnitron.rpc.running import Call, Host
 from omnitron.rpc.served import Served
@@ -14,14 +15,14 @@ from omnitron.wire.frames import (
     CREDIT,
     ERROR,
     GOAWAY,
+    HEAD_BYTES,
     HELLO,
     PING,
     PONG,
-    STREAM_WINDOW_ITEMS,
     Body,
-    check_size,
     frame,
     head,
+    too_large,
 )
 
 MAX_MESSAGE_CHARS: Final = 4096
@@ -44,15 +45,13 @@ class Owner(Host, Protocol):
     def refused(self) -> None:
         """A call was turned away."""
 
-    def progress(self) -> None:
-        """Something a drain may be waiting for has happened."""
-
 
 class Connection(Pipe):
     """Keeps the calls that came by it until they are answered."""
 
     def __init__(self, owner: Owner, max_frame_bytes: int) -> None:
         super().__init__(max_frame_bytes)
+        self._max_body_bytes = max_frame_bytes - HEAD_BYTES
         self.owner = owner
         self.caller = ""
         self.calls: dict[int, Call] = {}
@@ -99,7 +98,7 @@ class Connection(Pipe):
 
     def _call(self, call_id: int, body: Body) -> None:
         owner = self.owner
-        method_id, deadline_ms, context, args = parse_call(body)
+        method_id, deadline_ms, raw, args = parse_call(body)
         deadline = owner.clock.monotonic() + deadline_ms / 1000 if deadline_ms else None
         try:
             if method_id >= len(owner.methods):
@@ -109,9 +108,9 @@ class Connection(Pipe):
                 self.used = True
                 if owner.closed_to_calls:
                     raise NotExecuted("The replica is stopping.", remedy="Call another one.")
-            call = Call(owner, self, call_id, method, args, context, deadline)
-            call.credit = STREAM_WINDOW_ITEMS
-            self.calls[call_id] = call
+            call = self.calls[call_id] = Call(
+                owner, self, call_id, method, args, CallContext(raw, deadline, self.caller)
+            )
             call.admit()
         except OmnitronError as error:
             self.calls.pop(call_id, None)
@@ -121,8 +120,9 @@ class Connection(Pipe):
         if deadline is not None:
             owner.watch()
 
-    def answer(self, kind: int, call_id: int, body: bytes, what: str) -> None:
-        check_size(len(body), self.max_frame_bytes, what)
+    def answer(self, kind: int, call_id: int, body: bytes, title: str) -> None:
+        if len(body) > self._max_body_bytes:
+            raise too_large(len(body), self.max_frame_bytes, f"The answer of {title}")
         self.send(head(kind, call_id, len(body)), body)
 
     def answer_error(self, call_id: int, error: OmnitronError, *, ran: bool = True) -> None:

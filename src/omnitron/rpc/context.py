@@ -4,31 +4,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import msgspec
-
 from omnitron.wire.envelope import Context, Principal, decode_context, encode_context
 from omnitron.wire.frames import Body
 
 
-class CallContext(msgspec.Struct, frozen=True):
-    """principal, trace (W3C traceparent), baggage: what is passed on.
+class CallContext:
+    """What a call knows about itself; what it passes on is decoded when first asked for.
 
-    deadline: of this call, on `Clock.monotonic`, or None. caller: the replica that called, or "".
-    raw: what is passed on, as bytes; made by `call_context`.
+    raw: what is passed on, as bytes. deadline: of this call, on `Clock.monotonic`, or None. caller: the replica that
+    called, or "".
     """
 
-    principal: Principal | None = None
-    trace: str | None = None
-    baggage: dict[str, str] = {}
-    deadline: float | None = None
-    caller: str = ""
-    raw: bytes = b""
+    __slots__ = ("_passed", "caller", "deadline", "raw")
+
+    def __init__(self, raw: Body = b"", deadline: float | None = None, caller: str = "") -> None:
+        self.raw, self.deadline, self.caller = raw, deadline, caller
+        self._passed: Context | None = None
+
+    def __repr__(self) -> str:
+        return f"<CallContext from {self.caller or 'unknown'} {self.passed}>"
+
+    @property
+    def passed(self) -> Context:
+        if self._passed is None:
+            self._passed = decode_context(self.raw) if self.raw else _EMPTY
+        return self._passed
+
+    @property
+    def principal(self) -> Principal | None:
+        """On whose behalf the call is made."""
+        return self.passed.principal
+
+    @property
+    def trace(self) -> str | None:
+        """The W3C traceparent."""
+        return self.passed.trace
+
+    @property
+    def baggage(self) -> dict[str, str]:
+        return self.passed.baggage
 
 
+_EMPTY = Context()
 _current: ContextVar[CallContext | None] = ContextVar("omnitron_call", default=None)
 current_call = _current.get
 set_current_call = _current.set
-_EMPTY = Context()
 
 
 def call_context(
@@ -42,15 +62,7 @@ def call_context(
     """A context for calls that begin here, as at the edge; see `use_call`."""
     context = Context(principal, trace, baggage or {})
     raw = encode_context(context) if context != _EMPTY else b""
-    return CallContext(principal, trace, context.baggage, deadline, caller, raw)
-
-
-def received_context(raw: Body, deadline: float | None, caller: str) -> CallContext:
-    """The context of a call that arrived."""
-    if not raw:
-        return CallContext(deadline=deadline, caller=caller)
-    context = decode_context(raw)
-    return CallContext(context.principal, context.trace, context.baggage, deadline, caller, bytes(raw))
+    return CallContext(raw, deadline, caller)
 
 
 @contextmanager

@@ -40,8 +40,8 @@ from omnitron.wire.frames import (
     PONG,
     REPLY,
     Body,
-    check_size,
     frame,
+    too_large,
 )
 
 MAX_PENDING: Final = 16384
@@ -62,6 +62,7 @@ class Link(Pipe):
         max_frame_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         super().__init__(max_frame_bytes)
+        self._max_args_bytes = max_frame_bytes - 64
         self.clock = clock
         self.who = who
         self.pending: dict[int, tuple[asyncio.Future[Body], float | None, str]] = {}
@@ -86,22 +87,22 @@ class Link(Pipe):
     # -- out
 
     def call(
-        self, method: MethodContract, args: bytes, context: bytes, deadline: float | None
+        self, method: MethodContract, args: bytes, context: Body, deadline: float | None
     ) -> tuple[int, "asyncio.Future[Body]"]:
         """Begin a call; the id is for `cancel`. Raises what certainly kept it from being sent."""
         call_id = self._begin(method, args, context, deadline)
-        answer: asyncio.Future[Body] = self.loop.create_future()
+        answer: asyncio.Future[Body] = asyncio.Future(loop=self.loop)
         self.pending[call_id] = (answer, deadline, method.title)
         return call_id, answer
 
-    def open(self, method: MethodContract, args: bytes, context: bytes, deadline: float | None) -> tuple[int, Inbox]:
+    def open(self, method: MethodContract, args: bytes, context: Body, deadline: float | None) -> tuple[int, Inbox]:
         """Begin a stream; raises like `call`."""
         call_id = self._begin(method, args, context, deadline)
         inbox = Inbox()
         self.streams[call_id] = (inbox, deadline, method.title)
         return call_id, inbox
 
-    def _begin(self, method: MethodContract, args: bytes, context: bytes, deadline: float | None) -> int:
+    def _begin(self, method: MethodContract, args: bytes, context: Body, deadline: float | None) -> int:
         method_id = self._ids.get(method)
         if method_id is None:
             method_id = self._ids[method] = self._find(method)
@@ -115,7 +116,8 @@ class Link(Pipe):
             deadline_ms = min(max(1, int((deadline - self.clock.monotonic()) * 1000)), MAX_DEADLINE_MS)
             if self._sweeper is None:
                 self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
-        check_size(len(args) + len(context), self.max_frame_bytes - 64, f"The call of {method.title}")
+        if len(args) + len(context) > self._max_args_bytes:
+            raise too_large(len(args), self.max_frame_bytes, f"The call of {method.title}")
         self._last_id = call_id = (self._last_id + 1) & 0xFFFFFFFF
         self.send(call_head(call_id, method_id, deadline_ms, context, len(args)), args)
         return call_id

@@ -48,11 +48,13 @@ class Pipe(asyncio.Protocol):
         log.error("%r: connection closed: %s", self, error)
         self.abort()
 
-    def send(self, *parts: bytes) -> None:
+    def send(self, head: bytes, body: bytes = b"") -> None:
         """Queue a frame for the end of this turn of the loop."""
-        for part in parts:
-            self._out_bytes += len(part)
-        self._out.extend(parts)
+        out = self._out
+        out.append(head)
+        if body:
+            out.append(body)
+        self._out_bytes += len(head) + len(body)
         if not self._scheduled:
             self._scheduled = True
             self.loop.call_soon(self.flush)

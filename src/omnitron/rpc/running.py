@@ -8,6 +8,7 @@ import asyncio
 import logging
 import sys
 import traceback
+from collections.abc import AsyncIterable
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
@@ -17,10 +18,10 @@ import msgspec
 
 from omnitron.base.clock import Clock
 from omnitron.base.errors import Cancelled, DeadlineExceeded, InvalidResult, OmnitronError, RemoteError
-from omnitron.rpc.context import received_context, set_current_call
+from omnitron.rpc.context import CallContext, set_current_call
 from omnitron.rpc.served import Interceptor, Invocation, Proceed, Served
 from omnitron.wire.codec import encode
-from omnitron.wire.frames import END, ITEM, REPLY, Body
+from omnitron.wire.frames import END, ITEM, REPLY, STREAM_WINDOW_ITEMS, Body
 
 log = logging.getLogger("omnitron.rpc")
 MAX_TRACEBACK_CHARS: Final = 8192
@@ -47,30 +48,32 @@ class Host(Protocol):
     """What running calls share: the server."""
 
     clock: Clock
+    loop: asyncio.AbstractEventLoop
     interceptors: tuple[Interceptor, ...]
+    draining: bool
 
     def threads(self) -> Executor:
         """Where plain functions run."""
 
-    def ended(self, call: "Call", failed: bool) -> None:
-        """The call's code is over; its slot is free."""
+    def progress(self) -> None:
+        """Something a drain may be waiting for has happened."""
 
 
 class Call:
     __slots__ = (
-        "answered", "args", "call_id", "conn", "context", "credit", "deadline", "failed", "host", "method", "passed",
-        "started", "task", "thread", "waker",
+        "answered", "args", "begun", "call_id", "conn", "context", "credit", "deadline", "failed", "host", "method",
+        "passed", "started", "task", "thread", "waker",
     )  # fmt: skip
 
     def __init__(
-        self, host: Host, conn: Answers, call_id: int, method: Served, args: Body, context: Body, deadline: float | None
+        self, host: Host, conn: Answers, call_id: int, method: Served, args: Body, context: CallContext
     ) -> None:
         self.host, self.conn, self.call_id, self.method = host, conn, call_id, method
-        self.args, self.context, self.deadline = args, context, deadline
+        self.args, self.context, self.deadline = args, context, context.deadline
         self.passed = 0
-        self.credit = 0
+        self.credit = STREAM_WINDOW_ITEMS
         self.started = 0.0
-        self.answered = self.failed = False
+        self.begun = self.answered = self.failed = False
         self.task: asyncio.Task[None] | None = None
         self.thread: Future[Any] | None = None
         self.waker: asyncio.Future[None] | None = None
@@ -102,32 +105,32 @@ class Call:
             self.fail(error, ran=False)
 
     def _start(self) -> None:
-        self.started = self.host.clock.monotonic()
-        loop = asyncio.get_running_loop()
+        host = self.host
+        self.started = host.clock.monotonic()
         coro = self._stream() if self.method.contract.stream else self._unary()
         if _EAGER:  # an eager task that never waits costs no turn of the loop
-            task = asyncio.Task(coro, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+            task = asyncio.Task(coro, loop=host.loop, name=self.method.title, eager_start=True)  # type: ignore[call-arg,unused-ignore]
             if not task.done():
                 self.task = task
-        else:
-            self.task = loop.create_task(coro)
+        else:  # directly, since `loop.create_task` costs a microsecond more
+            self.task = asyncio.Task(coro, loop=host.loop, name=self.method.title)
 
     # -- while it runs
 
     async def _unary(self) -> None:
-        method = self.method
+        self.begun = True
+        method, context = self.method, self.context
         try:
-            args = method.contract.decode_args(self.args)
-            context = received_context(self.context, self.deadline, self.conn.caller)
+            if self.answered:  # stopped before its first step
+                return
+            args = method.decode(self.args)
             set_current_call(context)
-            if self.host.interceptors:
-                result = await self._intercepted(Invocation(method.contract, args, context))
-            elif method.threaded:
-                result = await self._in_thread(args)
+            if method.direct:
+                result = await method.function(*args)
             else:
-                result = await method.call(args)
+                result = await self._indirect(Invocation(method.contract, args, context))
             if not self.answered:
-                self._answer(REPLY, result)
+                self.conn.answer(REPLY, self.call_id, self._encode(result), method.title)
                 self._done()
         except BaseException as error:
             self._raised(error)
@@ -135,28 +138,33 @@ class Call:
             self._ended()
 
     async def _stream(self) -> None:
-        method = self.method
+        self.begun = True
+        method, context = self.method, self.context
         try:
-            args = method.contract.decode_args(self.args)
-            context = received_context(self.context, self.deadline, self.conn.caller)
+            if self.answered:
+                return
+            args = method.decode(self.args)
             set_current_call(context)
-            items = await self._intercepted(Invocation(method.contract, args, context))
+            items = await self._indirect(Invocation(method.contract, args, context))
             try:
-                async for item in items:
-                    while not self.credit or self.conn.full:
-                        await self._room()
-                    self.credit -= 1
-                    self._answer(ITEM, item)
+                await self._send_items(items)
             finally:
                 if hasattr(items, "aclose"):
                     await items.aclose()
             if not self.answered:
-                self.conn.answer(END, self.call_id, b"", method.contract.title)
+                self.conn.answer(END, self.call_id, b"", method.title)
                 self._done()
         except BaseException as error:
             self._raised(error)
         finally:
             self._ended()
+
+    async def _send_items(self, items: AsyncIterable[Any]) -> None:
+        async for item in items:
+            while not self.credit or self.conn.full:
+                await self._room()
+            self.credit -= 1
+            self.conn.answer(ITEM, self.call_id, self._encode(item), self.method.title)
 
     async def _room(self) -> None:
         """Wait until the consumer has room and the socket is not full."""
@@ -168,13 +176,14 @@ class Call:
         if self.waker is not None and not self.waker.done():
             self.waker.set_result(None)
 
-    async def _intercepted(self, invocation: Invocation) -> Any:
+    async def _indirect(self, invocation: Invocation) -> Any:
+        """Through the interceptors, into a thread, or with keyword arguments; a stream's result is its iterator."""
+
         async def target() -> Any:
-            if self.method.contract.stream:
-                return self.method.call(invocation.args)
             if self.method.threaded:
                 return await self._in_thread(invocation.args)
-            return await self.method.call(invocation.args)
+            result = self.method.call(invocation.args)
+            return result if self.method.contract.stream else await result
 
         proceed: Proceed = target
         for interceptor in reversed(self.host.interceptors):
@@ -187,21 +196,19 @@ class Call:
 
     # -- answers
 
-    def _answer(self, kind: int, result: Any) -> None:
-        title = self.method.contract.title
+    def _encode(self, result: Any) -> bytes:
         try:
-            body = encode(result)
+            return encode(result)
         except (TypeError, ValueError, NotImplementedError, msgspec.MsgspecError) as error:
-            raise InvalidResult(f"{title} returned something that can not be sent: {error}.") from error
-        self.conn.answer(kind, self.call_id, body, f"The answer of {title}")
+            raise InvalidResult(f"{self.method.title} returned something that can not be sent: {error}.") from error
 
     def _raised(self, error: BaseException) -> None:
         self.failed = True
         if not self.answered:
             if isinstance(error, asyncio.CancelledError):
-                self.fail(Cancelled(f"{self.method.contract.title} was cancelled while it ran."))
+                self.fail(Cancelled(f"{self.method.title} was cancelled while it ran."))
             else:
-                self.fail(_as_error(error, self.method.contract.title))
+                self.fail(_as_error(error, self.method.title))
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
 
@@ -226,42 +233,41 @@ class Call:
         else:
             self.fail(error)
         if self.task is not None:
-            self.task.cancel()
+            if self.begun:  # a task cancelled before its first step would never reach the code that frees its slot
+                self.task.cancel()
         elif self.passed < len(self.method.gates) and self.method.gates[self.passed].give_up(self):
             self._leave(None)
 
     def expired(self) -> DeadlineExceeded:
         return DeadlineExceeded(
-            f"{self.method.contract.title} did not finish before its deadline.",
+            f"{self.method.title} did not finish before its deadline.",
             remedy="Give it more time with deadline=, or find out what it waits for.",
-            details={"method": self.method.contract.title},
+            details={"method": self.method.title},
         )
 
     def _ended(self) -> None:
         if self.thread is not None and not self.thread.done():
-            loop = asyncio.get_running_loop()  # a thread can not be interrupted: its slot is free when it is through
-            self.thread.add_done_callback(lambda _: None if loop.is_closed() else _call_soon(loop, self._free))
+            loop = self.host.loop  # a thread can not be interrupted: its slot is free when it is through
+            self.thread.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._free))
         else:
             self._free()
 
     def _free(self) -> None:
-        took_s = self.host.clock.monotonic() - self.started
-        stats = self.method.stats
+        host, stats = self.host, self.method.stats
+        took_s = host.clock.monotonic() - self.started
         stats.calls += 1
-        stats.failed += self.failed
         stats.busy_s += took_s
+        if self.failed:
+            stats.failed += 1
         self._leave(took_s)
-        self.host.ended(self, self.failed)
+        if host.draining:
+            host.progress()
 
     def _leave(self, took_s: float | None) -> None:
         gates, passed, self.passed = self.method.gates, self.passed, 0
-        for gate in reversed(gates[:passed]):
-            if (successor := gate.leave(took_s)) is not None:
-                asyncio.get_running_loop().call_soon(successor.next_gate)  # not at once: a queue would be a recursion
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, function: Any) -> None:
-    loop.call_soon_threadsafe(function)
+        for index in range(passed - 1, -1, -1):
+            if (successor := gates[index].leave(took_s)) is not None:
+                self.host.loop.call_soon(successor.next_gate)  # not at once: a queue would be a recursion
 
 
 def _as_error(error: BaseException, title: str) -> OmnitronError:

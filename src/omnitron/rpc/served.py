@@ -11,6 +11,7 @@ from omnitron.base.errors import DefinitionError
 from omnitron.rpc.admission import Gate
 from omnitron.rpc.context import CallContext
 from omnitron.rpc.contract import MethodContract, ServiceContract
+from omnitron.wire.frames import Body
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -37,11 +38,17 @@ class MethodStats:
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """One method a server answers. `threaded`: it is a plain function and runs in a thread."""
+    """One method a server answers.
+
+    threaded: it is a plain function and runs in a thread. direct: `await function(*args)` is all there is to it.
+    """
 
     contract: MethodContract
+    title: str
+    decode: Callable[[Body], tuple[Any, ...]]
     function: Callable[..., Any]
     threaded: bool
+    direct: bool
     system: bool
     gates: tuple[Gate[Any], ...]
     stats: MethodStats = field(default_factory=MethodStats)
@@ -61,7 +68,9 @@ def serve_method(
     instance: object,
     gate: Gate[Any],
     streams: Gate[Any],
+    *,
     system: bool,
+    intercepted: bool,
 ) -> Served:
     """Bind a method. Raises DefinitionError if the instance does not have it."""
     function = getattr(instance, method.name, None)
@@ -73,4 +82,5 @@ def serve_method(
     gates: tuple[Gate[Any], ...] = () if system else (streams,) if method.stream else (gate,)
     if method.mark.max_concurrency is not None:
         gates = (Gate(method.title, method.mark.max_concurrency, gate.queue_limit), *gates)
-    return Served(method, function, threaded, system, gates)
+    direct = not (threaded or method.stream or intercepted or method.positional < len(method.params))
+    return Served(method, method.title, method.decode_args, function, threaded, direct, system, gates)

@@ -43,12 +43,12 @@ class DrainReport(msgspec.Struct, frozen=True):
 
 
 class ServerStats(msgspec.Struct, frozen=True):
-    """Now: in_flight (without system calls), queued, streams. Since the start: accepted, failed, refused, by method."""
+    """Now: in_flight (without system calls), queued, streams. Since the start: finished, failed, refused, by method."""
 
     in_flight: int
     queued: int
     streams: int
-    accepted: int
+    finished: int
     failed: int
     refused: int
     mean_s: float
@@ -56,7 +56,10 @@ class ServerStats(msgspec.Struct, frozen=True):
 
 
 class RpcServer:
-    """concurrency: calls that run at once. queue_limit: calls that wait. stream_limit: streams open at once."""
+    """Made inside the event loop it serves in.
+
+    concurrency: calls that run at once. queue_limit: calls that wait. stream_limit: streams open at once.
+    """
 
     def __init__(
         self,
@@ -74,7 +77,8 @@ class RpcServer:
         self.interceptors = tuple(interceptors)
         self.methods: list[Served] = []
         self.connections: set[Connection] = set()
-        self.closed_to_calls = False
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.draining = self.closed_to_calls = False
         self._max_frame_bytes = max_frame_bytes
         self._gate: Gate[Call] = Gate(f"The replica {name}".rstrip(), concurrency, queue_limit)
         self._streams: Gate[Call] = Gate(f"The streams of the replica {name}".rstrip(), stream_limit, 0)
@@ -83,7 +87,7 @@ class RpcServer:
         self._threads: ThreadPoolExecutor | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
-        self._accepted = self._failed = self._refused = 0
+        self._refused = 0
 
     # -- what is served
 
@@ -98,7 +102,15 @@ class RpcServer:
         if len(self.methods) + len(contract.methods) > MAX_METHODS:
             raise DefinitionError(f"More than {MAX_METHODS} methods are offered.", remedy="Split the process.")
         served = [
-            serve_method(contract, method, instance, self._gate, self._streams, system)
+            serve_method(
+                contract,
+                method,
+                instance,
+                self._gate,
+                self._streams,
+                system=system,
+                intercepted=bool(self.interceptors),
+            )
             for method in contract.methods.values()
         ]
         self._offers[key] = Offer(contract.name, contract.version, len(self.methods), tuple(contract.methods))
@@ -111,10 +123,9 @@ class RpcServer:
 
     async def serve(self, sock: socket.socket) -> None:
         """Accept on a Unix socket that listens already, and return. May be called for several."""
-        loop = asyncio.get_running_loop()
         # Since 3.13 asyncio would unlink the path on close; it belongs to whoever made it.
         options: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
-        server = await loop.create_unix_server(
+        server = await self.loop.create_unix_server(
             lambda: Connection(self, self._max_frame_bytes), sock=sock, backlog=BACKLOG, **options
         )
         self._servers.append(server)
@@ -125,8 +136,8 @@ class RpcServer:
             in_flight=self._gate.running,
             queued=len(self._gate.waiting),
             streams=self._streams.running,
-            accepted=self._accepted + self._gate.running + self._streams.running,
-            failed=self._failed,
+            finished=self._finished(),
+            failed=sum(served.stats.failed for served in self.methods if not served.system),
             refused=self._refused,
             mean_s=self._gate.mean_s,
             by_method={served.contract.title: served.stats for served in self.methods},
@@ -139,12 +150,6 @@ class RpcServer:
             self._threads = ThreadPoolExecutor(self._gate.limit, thread_name_prefix="omnitron-rpc")
         return self._threads
 
-    def ended(self, call: Call, failed: bool) -> None:
-        if not call.method.system:
-            self._accepted += 1
-            self._failed += failed
-        self._progress.set()
-
     def refused(self) -> None:
         self._refused += 1
 
@@ -153,7 +158,7 @@ class RpcServer:
 
     def watch(self) -> None:
         if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+            self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
         self._sweeper = None
@@ -177,7 +182,7 @@ class RpcServer:
         """
         end = self.clock.monotonic() + timeout_s
         self._stop_listening()
-        before = self._accepted
+        self.draining, before = True, self._finished()
         for connection in self.connections:
             connection.send(frame(GOAWAY))
         await self._until(lambda: not self._in_flight(stream=True), STREAM_GRACE_S, end)
@@ -185,7 +190,7 @@ class RpcServer:
         await self._until(self._clients_gone, GOAWAY_ACK_S, end)
         await self._until(lambda: not self._in_flight(stream=False), timeout_s, end)
         self.closed_to_calls = True
-        ended = self._accepted - before
+        ended = self._finished() - before
         stopped = Cancelled(
             f"The replica {self.name} stopped before the call had finished.".replace("  ", " "),
             remedy="Give the drain more time, or make the method idempotent so that it is tried elsewhere.",
@@ -195,6 +200,9 @@ class RpcServer:
         for connection in list(self.connections):
             connection.flush()
         return DrainReport(max(0, ended - moved), cancelled, moved)
+
+    def _finished(self) -> int:
+        return sum(served.stats.calls for served in self.methods if not served.system)
 
     def _clients_gone(self) -> bool:
         return all(connection.done_calling or not connection.used for connection in self.connections)

@@ -87,10 +87,11 @@ def encode_context(context: Context) -> bytes:
     return data
 
 
-def call_head(call_id: int, method_id: int, deadline_ms: int, context: bytes, args_bytes: int) -> bytes:
+def call_head(call_id: int, method_id: int, deadline_ms: int, context: Body, args_bytes: int) -> bytes:
     """All of a CALL in front of its arguments. deadline_ms: from now, 0 is none."""
     length = _CALL_EXTRA + len(context) + args_bytes
-    return _CALL.pack(length, _CALL_KIND, call_id, method_id, deadline_ms, len(context)) + context
+    packed = _CALL.pack(length, _CALL_KIND, call_id, method_id, deadline_ms, len(context))
+    return packed + context if context else packed
 
 
 def parse_call(body: Body) -> tuple[int, int, Body, Body]:
