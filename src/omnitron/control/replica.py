@@ -5,11 +5,14 @@ that the child's event loop runs, "ready" that it may be published.
 """
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from signal import SIGUSR1
+from typing import Final, Protocol
 
 import msgspec
 
 from omnitron.control.keeper import ServiceEndpoints
+from omnitron.declare.rpc import rpc
+from omnitron.declare.service import service
 from omnitron.control.service import control_service
 
 REPLICA_SERVICE = "omnitron.replica@1.0.0"
@@ -20,6 +23,7 @@ ENV_STACK = "OMNITRON_STACK"
 ENV_INCARNATION = "OMNITRON_INCARNATION"
 ENV_BOOT = "OMNITRON_BOOT"  # JSON of BootSpec
 ENV_FENCING_TOKEN = "OMNITRON_FENCING_TOKEN"
+DUMP_SIGNAL: Final = SIGUSR1  # a replica answers by printing the stacks of all its threads, even with a blocked loop
 
 
 class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,20 +75,26 @@ class ReplicaStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @control_service(REPLICA_SERVICE)
+@service("omnitron.replica@1.0.0")
 class ReplicaApi(Protocol):
     """Service "omnitron.replica@1" on the replica's own socket."""
 
+    @rpc
     def watch(self) -> AsyncIterator[ReplicaReport]:
         """The present report, then each change."""
 
+    @rpc
     async def ping(self) -> ReplicaStats:
         """Answered from the event loop: the liveness and readiness probe at once."""
 
+    @rpc
     async def directory(self, services: list[ServiceEndpoints]) -> None:
         """Endpoints of the services this replica calls; replaces the earlier ones."""
 
+    @rpc
     async def gone(self, replica: str, incarnation: int, reason: str) -> None:
         """A replica this one may be calling has died, and of what."""
 
+    @rpc
     async def drain(self, timeout: float) -> int:
         """Take no new work, finish what is in flight within `timeout` seconds; calls cut off. Then the process ends."""

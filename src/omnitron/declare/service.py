@@ -50,7 +50,8 @@ def _parse(text: str) -> ServiceMark:
     if not isinstance(text, str):
         raise DefinitionError(f"@service got {text!r}.", remedy='Name the service: @service("name@1.0.0").')
     name, _, version = text.partition("@")
-    check_name(name, "service")
+    for part in name.split("."):  # dots are for Omnitron's own, as in omnitron.replica
+        check_name(part, "service")
     if not _SEMVER.fullmatch(version):
         raise DefinitionError(
             f"The service {text!r} has {'no version' if not version else 'a version that is not major.minor.patch'}.",
