@@ -86,7 +86,8 @@ def _postgres(request: PrepareRequest, config: PostgresConfig, folder: Path, say
         say("setting the superuser's password")
         cluster.set_password(chosen, run_as, data, request.password)
     run_as.write(mark, cluster.password_mark(request.password))
-    conf = postgres.render_conf(config, request.port, _socket_folder(run_as, folder, f".s.PGSQL.{request.port}"))
+    socket_folder = _socket_folder(run_as, folder, f".s.PGSQL.{request.port}")
+    conf = postgres.render_conf(config, chosen.major, request.port, socket_folder)
     run_as.write(data / "postgresql.conf", conf)
     run_as.write(data / "pg_hba.conf", postgres.render_hba())
     process = postgres.postgres_process(

@@ -109,7 +109,8 @@ def server_url(plan: ServicePlan, settled: Settled) -> str:
 def client_url(plan: ServicePlan, settled: Settled, client: Client) -> str:
     """What the app gets as `client.env`."""
     if plan.shared:
-        return server_url(plan, settled)
+        scheme, _, rest = server_url(plan, settled).partition("://")
+        return f"{'postgresql' if scheme == 'postgres' else scheme}://{rest}"
     if plan.preset == "redis":
         return with_database(server_url(plan, settled), str(settled.indexes[client.app]))
     return with_database(server_url(plan, settled), client.database, client.database, settled.passwords[client.app])

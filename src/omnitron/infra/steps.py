@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One of: step, what is being done now, in words; result; error."""
 
     step: str = ""
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
     error: Fault | None = None
 
 
@@ -97,7 +97,7 @@ async def run_step(
             raise InternalError(f"{module} ended with exit code {process.returncode} and no result: {tail}")
     if last.error is not None:
         raise _rebuild(last.error)
-    return msgspec.json.decode(last.result or b"null", type=result_type)
+    return msgspec.json.decode(last.result, type=result_type)
 
 
 async def _talk(process: asyncio.subprocess.Process, request: bytes, say: Say) -> Line | None:

@@ -78,6 +78,7 @@ def redis_process(name: str, binary: str, conf: str, data: str, port: int, user:
         health=Health(probe=f"tcp:{port}"),
         restart=RETRY_FOREVER,
         startup_timeout=LOADING_TIMEOUT,
+        singleton=True,
         user=user,
         cwd=data,
     )

@@ -1,0 +1,1 @@
+"""The Alembic environment for folders that hold revisions only."""
