@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from omnitron.base.errors import DaemonUnreachable, OperationError
+from omnitron.base.errors import DaemonUnreachable, OperationError, Unavailable
 from omnitron.base.home import Home, make_private
 from omnitron.control.daemon import DAEMON_SERVICE, DaemonInfo, Plan, Progress, Status, Why
 from omnitron.control.events import Event
@@ -74,11 +74,12 @@ class Daemon:
 def connect(home: Home | None = None, *, timeout_s: float = CALL_TIMEOUT_S) -> Iterator[Daemon]:
     """The running daemon; DaemonUnreachable (exit code 2) if there is none."""
     home = home or Home.from_env()
+    client = BlockingClient(str(home.daemon_socket), timeout_s)
     try:
-        client = BlockingClient(str(home.daemon_socket), timeout_s)
-    except OSError as error:
+        client.connect()
+    except Unavailable:
         raise DaemonUnreachable(
-            f"No daemon answers at {home.daemon_socket} ({error.strerror or error}).",
+            f"No daemon answers at {home.daemon_socket}.",
             remedy="`omnitron up` starts it and finds again whatever is still running.",
         ) from None
     try:

@@ -35,14 +35,19 @@ def kill(daemon_only: bool, as_json: bool) -> None:
     home = Home.from_env()
     with connect(home, timeout_s=KILL_WAIT_S) as daemon:
         daemon.shutdown(not daemon_only)
+    wait_until_gone(home)
+    if as_json:
+        echo_json({"stopped": "daemon" if daemon_only else "everything"})
+    else:
+        echo("The daemon has stopped; apps run on." if daemon_only else "Everything has stopped.")
+
+
+def wait_until_gone(home: Home) -> None:
+    """Return when no daemon answers any more, or after KILL_WAIT_S."""
     deadline = time.monotonic() + KILL_WAIT_S
     while time.monotonic() < deadline:
         try:
             with connect(home):
                 time.sleep(0.02)
         except DaemonUnreachable:
-            break
-    if as_json:
-        echo_json({"stopped": "daemon" if daemon_only else "everything"})
-    else:
-        echo("The daemon has stopped; apps run on." if daemon_only else "Everything has stopped.")
+            return

@@ -54,9 +54,9 @@ def logs(
         echo_json(latest)
         return
     for record in latest:
-        _show(record, as_json)
+        show_record(record, as_json)
     for record in _forever(followers):
-        _show(record, as_json)
+        show_record(record, as_json)
 
 
 def _folders(home: Home, stack: str | None, aim: Target | None) -> list[tuple[Path, list[str]]]:
@@ -95,7 +95,7 @@ def _forever(followers: list[Follower]) -> Iterator[Record]:
             follower.close()
 
 
-def _show(record: Record, as_json: bool) -> None:
+def show_record(record: Record, as_json: bool) -> None:
     if as_json:
         echo_line(record)
         return
