@@ -59,8 +59,9 @@ class Timeline:
 
     def lap(self, lap: int) -> Iterator[Timed]:
         """The frames of one lap."""
+        factor = drift(lap)
         for recorded, has_trades in zip(self.session.frames, self._has_trades, strict=True):
-            frame = self._rewritten(recorded.frame, lap) if has_trades else recorded.frame
+            frame = self._rewritten(recorded.frame, lap, factor) if has_trades else recorded.frame
             yield Timed(lap * self.lap_s + recorded.t - self._start, frame, has_trades)
 
     def _number_trades(self, frame: str) -> bool:
@@ -69,19 +70,19 @@ class Timeline:
             self._numbers.setdefault((trade.symbol, trade.id), len(self._numbers))
         return bool(trades)
 
-    def _rewritten(self, frame: str, lap: int) -> str:
+    def _rewritten(self, frame: str, lap: int, factor: Decimal) -> str:
         message = decode(frame)
         for row in self._exchange.find(message):
             trade = self._exchange.trade(row)
             if isinstance(trade, Trade):
-                self._rewrite(row, trade, lap)
+                self._rewrite(row, trade, lap, factor)
         return _ENCODER.encode(message).decode()
 
-    def _rewrite(self, row: Row, trade: Trade, lap: int) -> None:
+    def _rewrite(self, row: Row, trade: Trade, lap: int, factor: Decimal) -> None:
         layout = row.layout
         shift_us = lap * self.lap_s * 1_000_000 - int(self._start * 1_000_000)
         _set(row.value, layout.time, _moved(field(row.value, layout.time), trade.time_us + shift_us, layout.unit))
-        _set(row.value, layout.price, _drifted(field(row.value, layout.price), lap))
+        _set(row.value, layout.price, _drifted(trade.price, field(row.value, layout.price), factor))
         if layout.id is not None:
             given, unique = (
                 field(row.value, layout.id),
@@ -96,13 +97,9 @@ def drift(lap: int) -> Decimal:
     return 1 + Decimal(round(hundredths)) / 10_000
 
 
-def _drifted(value: object, lap: int) -> object:
-    stated = number(value)
-    if stated is None:
-        return value
-    drifted = (stated * drift(lap)).quantize(stated, context=_ROUNDING)
-    drifted = drifted if drifted > 0 else stated
-    return f"{drifted:f}" if isinstance(value, str) else drifted
+def _drifted(price: Decimal, stated: object, factor: Decimal) -> object:
+    drifted = _ROUNDING.multiply(price, factor).quantize(price, context=_ROUNDING) or price
+    return f"{drifted:f}" if isinstance(stated, str) else drifted
 
 
 def _moved(value: object, time_us: int, unit: Unit) -> object:

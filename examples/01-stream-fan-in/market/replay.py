@@ -160,7 +160,7 @@ async def _run(replay: Replay, host: str, port: int) -> None:
 @click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0: as fast as read.")
 @click.option("--loop", is_flag=True, help="Start over after the last frame.")
 @click.option("--rebase", is_flag=True, help="An endless session of today: times, identities and prices are changed.")
-@click.option("--history", default="0", show_default=True, help='With --rebase: how much past to send first, "90m".')
+@click.option("--history", default="0s", show_default=True, help='With --rebase: how much past to send first, "90m".')
 def main(folder: Path, host: str, port: int, speed: float, loop: bool, rebase: bool, history: str) -> None:
     """Serve recorded sessions as if they were the exchanges."""
     try:

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from market.feeds import EXCHANGES
 from market.feeds.addresses import parse_feeds
 from market.feeds.client import BACKOFF_MAX_S, FeedStats, backoff_s, run_feed
 from market.recordings import Session, load
-from market.replay import Pace, Replay, replaying
+from market.replay import Pace, Replay, main, replaying
 from market.trades import Trade, unique
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -71,7 +73,7 @@ async def test_every_trade_of_a_session_arrives_in_order(data: Path, name: str) 
     sessions = load(data)
     expected = recorded(sessions[name])
     async with replaying(Replay(sessions, Pace(speed=0))) as base, collecting(name, f"{base}/{name}") as held:
-        await until(lambda: held.stats.frames == len(sessions[name].frames))
+        await until(lambda: held.stats.frames >= len(sessions[name].frames))  # heartbeats are answered, too
         assert unique(held.trades) == expected
         assert (held.stats.connections, held.stats.connected) == (1, True)
 
@@ -208,6 +210,32 @@ async def test_a_feed_goes_on_trying_where_nobody_listens_yet(data: Path, unused
         async with replaying(Replay(sessions, Pace(speed=0)), port=unused_tcp_port):
             await until(lambda: held.stats.frames >= len(sessions["kraken"].frames))
             assert unique(held.trades) == recorded(sessions["kraken"])
+
+
+async def test_the_command_serves_the_recordings_and_says_that_they_are_not_live(data: Path) -> None:
+    command = (sys.executable, "-m", "market.replay", "--dir", str(data), "--port", "0", "--rebase", "--loop")
+    process = await asyncio.create_subprocess_exec(*command, cwd=data.parent, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            label, feeds = await process.stdout.readline(), await process.stdout.readline()
+        addresses = parse_feeds(feeds.decode().removeprefix("MARKET_FEEDS=").strip())
+        assert b"not live" in label
+        assert sorted(addresses) == sorted(EXCHANGES)
+        async with collecting("kraken", addresses["kraken"]) as held:
+            await until(lambda: held.stats.connections == 1)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(["--dir", "nowhere"], "holds no recordings"), (["--history", "5x"], "can not be read")]
+)
+def test_the_command_says_in_words_what_is_wrong(arguments: list[str], says: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert says in result.output and "Traceback" not in result.output
 
 
 def test_backoff_doubles_up_to_its_bound_and_is_half_chance() -> None:
