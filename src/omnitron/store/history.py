@@ -18,27 +18,24 @@ class History:
         self._database = database
         self._added = 0
 
-    def add(self, event: Event, source: str) -> Event | None:
-        """Store an event of `source` (an app's keeper, or "daemon"); None if it is known already."""
-        rows = self._database.query(
+    def add(self, event: Event, source: str) -> None:
+        """Store an event of `source`: an app's keeper, or "daemon"."""
+        self._database.query(
             "INSERT INTO events (stack, source, seq, time, subject, kind, reason, level, data) "
-            "VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING RETURNING id",
+            "VALUES (?,?,?,?,?,?,?,?,?)",
             event.stack, source, event.seq, event.time, event.subject, event.kind, event.reason, event.level,
             msgspec.json.encode(event.data),
         )  # fmt: skip
-        if not rows:
-            return None
         self._added += 1
         if self._added % PRUNE_EVERY == 0:
             self._database.query("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", MAX_EVENTS)
-        return msgspec.structs.replace(event, seq=rows[0][0])
 
-    def last_seq(self, stack: str, source: str) -> int:
-        """The `seq` of the source's newest known event in the source's own counting, 0 if none."""
+    def newest(self, stack: str, source: str) -> tuple[int, float]:
+        """(seq in the source's own counting, time) of the newest known event of the source; zeros if there is none."""
         rows = self._database.query(
-            "SELECT seq FROM events WHERE stack=? AND source=? ORDER BY id DESC LIMIT 1", stack, source
+            "SELECT seq, time FROM events WHERE stack=? AND source=? ORDER BY id DESC LIMIT 1", stack, source
         )
-        return int(rows[0][0]) if rows else 0
+        return (int(rows[0][0]), float(rows[0][1])) if rows else (0, 0.0)
 
     def after(self, seq: int, limit: int, stack: str | None = None, subjects: Iterable[str] = ()) -> list[Event]:
         """The oldest `limit` of the events newer than the store's `seq`."""

@@ -11,18 +11,16 @@ _FIRST: Final[Step] = (
     """CREATE TABLE desired (
         stack TEXT NOT NULL, app TEXT NOT NULL, record BLOB NOT NULL,
         PRIMARY KEY (stack, app)) WITHOUT ROWID""",
-    # `scope` is within what a number may be given only once: "" for ports (the host), a server for Redis indexes.
     """CREATE TABLE claims (
-        kind TEXT NOT NULL, scope TEXT NOT NULL, number INTEGER NOT NULL, stack TEXT NOT NULL, claimant TEXT NOT NULL,
-        PRIMARY KEY (kind, scope, number), UNIQUE (kind, stack, claimant)) WITHOUT ROWID""",
+        port INTEGER PRIMARY KEY, stack TEXT NOT NULL, claimant TEXT NOT NULL, UNIQUE (stack, claimant))""",
     """CREATE TABLE secrets (
         stack TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
         PRIMARY KEY (stack, name)) WITHOUT ROWID""",
     """CREATE TABLE events (
         id INTEGER PRIMARY KEY AUTOINCREMENT, stack TEXT NOT NULL, source TEXT NOT NULL, seq INTEGER NOT NULL,
         time REAL NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, level TEXT NOT NULL,
-        data BLOB NOT NULL, UNIQUE (stack, source, seq, time))""",
-    "CREATE INDEX events_by_subject ON events (stack, subject, id)",
+        data BLOB NOT NULL)""",
+    "CREATE INDEX events_by_source ON events (stack, source, id)",
 )
 
 STEPS: Final[tuple[Step, ...]] = (_FIRST,)

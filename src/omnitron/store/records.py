@@ -31,17 +31,20 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, order=True):
-    """A number given to somebody of a stack, and kept. kind: "port" or "redis"; scope: where it is unique.
+    """A port given to somebody of a stack, and kept. claimant: "app/process/http" or "infra/postgres"."""
 
-    claimant: "app/process/http" or "infra/postgres".
-    """
-
-    kind: str
-    scope: str
-    number: int
+    port: int
     stack: str
     claimant: str
 
     @property
     def app(self) -> str:
         return self.claimant.partition("/")[0]
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """What was settled once for a stack and nothing else knows, passwords above all. value: JSON."""
+
+    stack: str
+    name: str
+    value: str

@@ -13,8 +13,6 @@ from omnitron.model.facts import AppFacts
 from omnitron.model.stack import StackSettings
 from omnitron.store.records import Claim
 
-PORT = "port"
-
 
 class PortWish(msgspec.Struct, frozen=True):
     """claimant: "market/http/http"; port: wanted, 0 for any."""
@@ -40,32 +38,38 @@ def port_wishes(apps: Iterable[AppFacts], settings: StackSettings, default: bool
 def settle_ports(
     wishes: Iterable[PortWish],
     stack: str,
-    held: Iterable[Claim],
+    held: Collection[Claim],
     idle: Collection[tuple[str, str]],
     free: Callable[[], int],
+    taken: Callable[[int], bool],
 ) -> list[Claim]:
     """The claims of all wishes. Raises Refused.
 
-    held: all claims of the host. idle: (stack, app) that are down: they must yield to whoever asks for the port by
-    number, or a project deleted long ago would hold it for ever. free: a port nobody listens on at the moment.
+    wishes: all of their apps; what these apps hold already is kept or let go. held: all claims of the host. idle:
+    (stack, app) that are down: they yield to whoever asks for the port by number, or a project deleted long ago would
+    hold it for ever. free: a port nobody listens on at the moment. taken: whether some other program listens there;
+    not asked for a port that these apps hold already.
     """
-    owners = {claim.number: claim for claim in held if claim.kind == PORT}
-    mine = {claim.claimant: claim for claim in owners.values() if claim.stack == stack}
+    wishes = list(wishes)
+    apps = {wish.claimant.partition("/")[0] for wish in wishes}
+    mine = {claim.claimant: claim.port for claim in held if claim.stack == stack and claim.app in apps}
+    owners = {claim.port: claim for claim in held if claim.stack != stack or claim.app not in apps}
     settled: dict[int, Claim] = {}
     for wish in sorted(wishes, key=lambda wish: wish.port == 0):  # declared ones first
-        number = wish.port or _kept(mine.get(wish.claimant), settled) or _free(free, {*owners, *settled})
-        claim = Claim(PORT, "", number, stack, wish.claimant)
-        other = settled.get(number) or owners.get(number)
-        theirs = other is not None and (other.stack, other.claimant) != (stack, wish.claimant)
-        yields = other is not None and number not in settled and (other.stack, other.app) in idle
-        if other is not None and theirs and not yields:
+        port = wish.port or _kept(mine.get(wish.claimant, 0), settled) or _free(free, {*owners, *settled})
+        claim = Claim(port, stack, wish.claimant)
+        if (other := settled.get(port)) is not None:
             raise _clash(claim, other)
-        settled[number] = claim
+        if (other := owners.get(port)) is not None and (other.stack, other.app) not in idle:
+            raise _clash(claim, other)
+        if wish.port and port not in mine.values() and taken(port):
+            raise _taken(claim)
+        settled[port] = claim
     return list(settled.values())
 
 
-def _kept(claim: Claim | None, settled: dict[int, Claim]) -> int:
-    return claim.number if claim is not None and claim.number not in settled else 0
+def _kept(port: int, settled: Collection[int]) -> int:
+    return port if port not in settled else 0
 
 
 def _free(free: Callable[[], int], taken: Collection[int], tries: int = 100) -> int:
@@ -77,10 +81,18 @@ def _free(free: Callable[[], int], taken: Collection[int], tries: int = 100) -> 
 
 def _clash(claim: Claim, other: Claim) -> Refused:
     return Refused(
-        f"Port {claim.number} is claimed by both {_owner(other)} and {_owner(claim)}.",
+        f"Port {claim.port} is claimed by both {_owner(other)} and {_owner(claim)}.",
         remedy="Change one of them, set the stack's port_offsets, use port=0 for a free one, or "
         f"`omnitron down {other.app} --stack {other.stack}`.",
-        details={"port": claim.number, "claimants": [_owner(other), _owner(claim)]},
+        details={"port": claim.port, "claimants": [_owner(other), _owner(claim)]},
+    )
+
+
+def _taken(claim: Claim) -> Refused:
+    return Refused(
+        f"Port {claim.port} is claimed by {_owner(claim)}, and another program, not Omnitron's, listens there.",
+        remedy=f"Stop that program (`ss -ltnp sport = :{claim.port}` shows it), or declare another port.",
+        details={"port": claim.port, "claimants": [_owner(claim), "another program"]},
     )
 
 
