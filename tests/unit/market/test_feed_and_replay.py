@@ -238,6 +238,43 @@ def test_the_command_says_in_words_what_is_wrong(arguments: list[str], says: str
     assert says in result.output and "Traceback" not in result.output
 
 
+class NotingClock(SystemClock):
+    """Does not wait, and remembers how long it should have."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.asked.append(seconds)
+        await asyncio.sleep(0)
+
+
+async def delays(behaviour: Callable[[ServerConnection], object], count: int) -> list[float]:
+    async def ignore(trades: Sequence[Trade]) -> None:
+        return None
+
+    clock = NotingClock()
+    async with exchange(behaviour) as url:  # binance wants no heartbeats, so every sleep is a backoff
+        task = asyncio.create_task(run_feed("binance", url, ignore, clock=clock, rand=SeededRand(3)))
+        await until(lambda: len(clock.asked) >= count)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    return clock.asked[:count]
+
+
+async def test_waiting_grows_while_an_exchange_sends_nothing_and_not_once_it_does() -> None:
+    async def silent(connection: ServerConnection) -> None:
+        await connection.close()
+
+    async def talking(connection: ServerConnection) -> None:
+        await connection.send("{}")
+
+    growing, steady = await delays(silent, 5), await delays(talking, 5)
+    assert growing[4] >= 4 > growing[0]
+    assert max(steady) <= 0.5
+
+
 def test_backoff_doubles_up_to_its_bound_and_is_half_chance() -> None:
     rand = SeededRand(7)
     delays = [backoff_s(failures, rand) for failures in range(1, 200)]
