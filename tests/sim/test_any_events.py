@@ -64,6 +64,6 @@ def test_no_order_of_events_leads_to_a_second_life_a_false_address_or_a_dead_end
         assert not slot.ready or slot.phase is Phase.RUNNING
         assert (slot.due is None) == (slot.phase in (Phase.STOPPED, Phase.RUNNING))
         assert (slot.phase is Phase.STOPPED) <= (slot.want is Want.DOWN)
-        assert len(slot.history.starts) <= policy.intensity + 1
+        assert len(slot.history.starts) <= max(1, policy.intensity) + 1
         assert slot.phase.alive or slot.pid is None
         assert msgspec.json.decode(msgspec.json.encode(slot), type=e.Slot) == slot

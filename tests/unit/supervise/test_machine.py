@@ -399,6 +399,7 @@ def test_a_wait_is_over_if_the_replica_turns_out_to_live():
     world = Played(e.Adopted(99, 7, True, True), slot=Played(*BACKOFF).slot)
     world.has(phase=Phase.RUNNING, incarnation=7, next_incarnation=8, running_since=100.0, due=None)
     Played(e.Adopted(99, 1, True, True), slot=Played(*BACKOFF).slot).has(next_incarnation=3)
+    Played((9.0, e.Adopted(99, 7, True, True)), slot=Played(*RUN).slot).has(incarnation=7, running_since=109.0)
 
 
 def test_a_replica_found_dead_is_swept_and_decided():
