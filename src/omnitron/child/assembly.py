@@ -56,10 +56,12 @@ class Assembly:
 
 
 def assemble(process: Process) -> Assembly:
-    """Import and read everything a `module` process names. Raises DefinitionError, and whatever the imports raise."""
-    if process.module is None:
-        raise DefinitionError(f"Process {process.name!r} has no module.", remedy="Give it one.")
-    offer = read_module(importlib.import_module(process.module))
+    """Import and read everything a process names. Raises DefinitionError, and whatever the imports raise.
+
+    The module of an `asgi` process offers nothing: the application is all of it.
+    """
+    module = importlib.import_module(process.module or (process.asgi or "").partition(":")[0])
+    offer = read_module(module) if process.module is not None else Offer(module)
     services = offer.services
     assembly = Assembly(
         offer=offer,

@@ -1,8 +1,12 @@
 """Builds what a graph says, in its order, and closes it in reverse."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from omnitron.base.errors import DefinitionError
@@ -50,23 +54,38 @@ class Container:
         """Build a kit class that nobody asks for; `stack` ends it."""
         await self._kit(kit, stack)
 
-    async def call(self, function: Callable[..., Any], *args: Any, bound: Any = None) -> Any:
-        """Call it (bound to `bound` if it is a method) with `args` and what it asks for."""
+    @asynccontextmanager
+    async def arguments(self, function: Callable[..., Any]) -> AsyncIterator[dict[str, Any]]:
+        """What the function asks for, by parameter; what lives as long as one call ends with the block."""
         params = self.graph.calls[function]
-        positional = args if bound is None else (bound, *args)
-        needs_scope = any(self.graph.nodes[p.key].scope == "call" for p in params)
-        if not needs_scope:
-            return await finish(function(*positional, **{p.name: self._built[p.key] for p in params}))
+        if not any(self.graph.nodes[p.key].scope == "call" for p in params):
+            yield {p.name: self._built[p.key] for p in params}
+            return
         async with AsyncExitStack() as stack:
-            built = await self._call_scope(stack)
-            return await finish(function(*positional, **{p.name: built[p.key] for p in params}))
+            built = dict(self._built)
+            for key, node in self.graph.nodes.items():
+                if node.scope == "call":
+                    built[key] = await self._make(node, built, stack)
+            yield {p.name: built[p.key] for p in params}
 
-    async def _call_scope(self, stack: AsyncExitStack) -> dict[Any, Any]:
-        built = dict(self._built)
-        for key, node in self.graph.nodes.items():
-            if node.scope == "call":
-                built[key] = await self._make(node, built, stack)
-        return built
+    async def call(self, function: Callable[..., Any], *args: Any, threads: Executor | None = None) -> Any:
+        """Call it with `args` (with the instance first if it is a method) and then what it asks for.
+
+        An async generator is returned as such, and what it asked for lives until it has ended. threads: where a plain
+        function runs; None is on the event loop.
+        """
+        if inspect.isasyncgenfunction(function):
+            return self._iterate(function, *args)
+        async with self.arguments(function) as arguments:
+            if threads is None or inspect.iscoroutinefunction(function):
+                return await finish(function(*args, **arguments))
+            call = partial(copy_context().run, partial(function, *args, **arguments))
+            return await finish(await asyncio.get_running_loop().run_in_executor(threads, call))
+
+    async def _iterate(self, function: Callable[..., Any], *args: Any) -> AsyncIterator[Any]:
+        async with self.arguments(function) as arguments:
+            async for item in function(*args, **arguments):
+                yield item
 
     async def _make(self, node: Node, built: Mapping[Any, Any], stack: AsyncExitStack) -> Any:
         if node.kind == "remote":

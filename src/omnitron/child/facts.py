@@ -4,7 +4,6 @@ Reads a list of processes (model.process.Process as JSON) from standard input an
 as JSON, as soon as it knows: so if a module ends the interpreter, its predecessors' facts are not lost.
 """
 
-import importlib
 import os
 import sys
 import threading
@@ -57,9 +56,6 @@ def read_facts(process: Process) -> ProcessFacts:
     os.environ.update(process.env)
     threads = threading.active_count()
     try:
-        if process.asgi is not None:
-            importlib.import_module(process.asgi.partition(":")[0])
-            return ProcessFacts(process.name, threads_after_import=threading.active_count() - threads)
         facts = facts_of(process, assemble(process))
         return msgspec.structs.replace(facts, threads_after_import=threading.active_count() - threads)
     except (Exception, SystemExit) as error:

@@ -1,8 +1,8 @@
 """A template: imports one module, then forks a replica from itself whenever the keeper says so.
 
 It forks twice, the one between ends at once, so that the replica becomes a child of the keeper (a subreaper) and its
-exit status reaches the keeper. Everything a replica must not share is made after the fork: session, output, environment,
-random state, and in `run_replica` event loop and connections. `gc.freeze` moves what the import made out of the
+exit status reaches the keeper. Everything a replica must not share is made after the fork: session, output, random
+state, environment, and in `run_replica` event loop and connections. `gc.freeze` moves what the import made out of the
 collector's sight, so that a collection in a replica does not touch, and so copy, the pages it shares with the others.
 """
 

@@ -1,0 +1,3 @@
+from omnitron.child.boot import main
+
+main()
