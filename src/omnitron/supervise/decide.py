@@ -14,7 +14,7 @@ from omnitron.model.state import ExitStatus, Reason, Want
 
 
 class History(msgspec.Struct, frozen=True):
-    """Automatic restarts of one replica. Bounded: those within the period, at most max(1, intensity), and a planned one.
+    """Automatic restarts of a replica. Bounded: those within the period, at most max(1, intensity), and a planned one.
 
     starts: when restarts began or will begin, oldest first. failing_since: the first failure after the last good run,
     that is one of at least `period`. given_up: the intensity was exceeded and there was no good run since.
