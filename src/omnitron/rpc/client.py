@@ -15,6 +15,7 @@ from omnitron.rpc.link import Link, open_link
 from omnitron.rpc.peer import CONNECT_TIMEOUT_S, Peer
 from omnitron.rpc.pool import Pool
 from omnitron.rpc.proxy import Proxy
+from omnitron.wire.frames import MAX_FRAME_BYTES
 
 T = TypeVar("T")
 DEFAULT_DEADLINE_S: Final = 30.0
@@ -119,13 +120,14 @@ async def connect(
     clock: Clock | None = None,
     timeout_s: float = CONNECT_TIMEOUT_S,
     default_deadline_s: float = DEFAULT_DEADLINE_S,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
 ) -> tuple[T, Link]:
     """A proxy of one service at one known socket, and the link, whose end is `await link.closed`.
 
     Raises OSError if nobody answers there. Other services at the same socket: `over(link, OtherClass)`.
     """
     used_clock = clock or SystemClock()
-    link = await open_link(path, used_clock, timeout_s, who=who)
+    link = await open_link(path, used_clock, timeout_s, who=who, max_frame_bytes=max_frame_bytes)
     return over(link, service_class, path=path, default_deadline_s=default_deadline_s), link
 
 
