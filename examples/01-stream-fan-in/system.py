@@ -14,7 +14,19 @@ FEEDS = LIVE or ",".join(f"{name}=ws://127.0.0.1:{REPLAY_PORT}/{name}" for name 
 
 replay = Process(
     name="replay",
-    command=[sys.executable, "-m", "market.replay", "--dir", "data", "--port", str(REPLAY_PORT), "--rebase", "--loop"],
+    command=[
+        sys.executable,
+        "-m",
+        "market.replay",
+        "--dir",
+        "data",
+        "--port",
+        str(REPLAY_PORT),
+        "--rebase",
+        "--loop",
+        "--history",
+        "90m",
+    ],
     health=Health(probe=f"tcp:{REPLAY_PORT}"),
 )
 

@@ -1,15 +1,15 @@
 """stream-aggregator: takes trades from the stream in batches, stores them exactly once, keeps sums per market."""
 
 import msgspec
-from omnitron import service
-from omnitron.kits.database import Database
-from omnitron.kits.redis import Redis
-from omnitron.kits.streams import Batch, consume
 
 from market import tables
 from market.candles import vwap_json
 from market.stream import TICKS
 from market.trades import Trade
+from omnitron import service
+from omnitron.kits.database import Database
+from omnitron.kits.redis import Redis
+from omnitron.kits.streams import Batch, consume
 
 CACHE_S = 2  # a cached average that no trade renews is forgotten after this
 

@@ -4,16 +4,16 @@ import logging
 import os
 from importlib.resources import files
 
-from omnitron import NotFound, Remote, cron, route, rpc, service
-from omnitron.kits.database import Database
-from omnitron.kits.redis import Redis
-from omnitron.kits.schedule import fan_out
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from market import tables
 from market.candles import Candle, candle_json, start_us, vwap_json
 from market.ohlcv import OhlcvAggregatorWorker
+from omnitron import NotFound, Remote, cron, route, rpc, service
+from omnitron.kits.database import Database
+from omnitron.kits.redis import Redis
+from omnitron.kits.schedule import fan_out
 
 PUBLIC = "market data is public"
 MAX_CANDLES = 1000

@@ -5,14 +5,13 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from omnitron import on_start, on_stop, rpc, service
-from omnitron.base.tasks import TaskSet
-from omnitron.kits.streams import Streams
-
 from market.feeds.addresses import parse_feeds
 from market.feeds.client import FeedStats, run_feed
 from market.stream import TICKS
 from market.trades import Trade
+from omnitron import on_start, on_stop, rpc, service
+from omnitron.base.tasks import TaskSet
+from omnitron.kits.streams import Streams
 
 SUBSCRIBE = tuple(os.environ.get("MARKET_SYMBOLS", "BTC-USDT,ETH-USDT,BTC-USD,ETH-USD").split(","))
 

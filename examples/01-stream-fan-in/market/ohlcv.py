@@ -1,9 +1,8 @@
 """ohlcv-aggregator: a pool that computes candles. Stateless: any worker may take any market."""
 
+from market import tables
 from omnitron import rpc, service
 from omnitron.kits.database import Database
-
-from market import tables
 
 
 @service("ohlcv@1.0.0")

@@ -1,7 +1,6 @@
 """The stream between collector and aggregator."""
 
-from omnitron.kits.streams import Stream
-
 from market.trades import Trade
+from omnitron.kits.streams import Stream
 
 TICKS = Stream("ticks", type=Trade, max_len=2_000_000)
