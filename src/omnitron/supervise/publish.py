@@ -70,7 +70,9 @@ class Addresses:
         for folder, parts in (("i", 3), ("o", 4)):
             for path in (self.run / folder).iterdir():
                 name = path.name.split(".")
-                if len(name) == parts and (name[0], int(name[1]), int(name[2])) not in living:
+                if name[1] == "template" or (
+                    len(name) == parts and (name[0], int(name[1]), int(name[2])) not in living
+                ):
                     path.unlink(missing_ok=True)
         for path in (self.run / "s").iterdir():
             process, _, slot = path.name.partition(".")

@@ -64,6 +64,10 @@ class Spawner(Protocol):
         """Signal the group; False if nothing of it is left."""
         ...
 
+    def signal_one(self, pid: int, number: int) -> None:
+        """Signal a single process, if it lives."""
+        ...
+
     def on_reaped(self, told: Callable[[], None]) -> None:
         """Call `told` whenever a process ended, so that groups can be looked at again."""
         ...
@@ -133,6 +137,12 @@ class OsSpawner:
         except PermissionError:  # all that is left of it belongs to others by now: the number was used again
             return False
         return True
+
+    def signal_one(self, pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError) as error:
+            log.debug("process %s was not signalled: %s", pid, error)
 
     def on_reaped(self, told: Callable[[], None]) -> None:
         self._told.append(told)
