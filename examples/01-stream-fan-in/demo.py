@@ -55,7 +55,8 @@ def main() -> int:
             return 1
         omnitron("status")
         print(
-            f"\nCandles after {time.monotonic() - started:.0f} s. The trades are a LOCAL REPLAY of recorded sessions.\n\n"
+            f"\nCandles after {time.monotonic() - started:.0f} s. "
+            "The trades are a LOCAL REPLAY of recorded sessions.\n\n"
             f"  the page        {URL}/\n"
             f"  candles         {URL}/candles/{symbol}?interval=5m\n"
             f"  what runs       OMNITRON_HOME={HOME} {Path(sys.prefix) / 'bin' / 'omnitron'} status\n"

@@ -1,7 +1,7 @@
 """The market's tables: each function is one transaction's work on an asyncpg connection.
 
-Exactly once is made here. `store` inserts trades by their key, and everything derived (sums per market, which candles are
-stale) follows from the rows that were really inserted, in the same statement. So a batch delivered twice changes
+Exactly once is made here. `store` inserts trades by their key, and everything derived (sums per market, which candles
+are stale) follows from the rows that were really inserted, in the same statement. So a batch delivered twice changes
 nothing the second time, and one that was cut off by a kill changes nothing at all.
 
 Sums are `numeric`, which Postgres adds and multiplies without rounding; the one division is done in `decimals.ratio`.

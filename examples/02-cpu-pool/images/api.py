@@ -3,13 +3,13 @@
 import hashlib
 import io
 
-from omnitron import Remote, route, service
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images.options import parse_options
 from images.worker import ImageTransformWorker
+from omnitron import Remote, route, service
 
 
 def sample() -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, cast
 
 import msgspec
+
 from omnitron import InvalidArguments
 
 MAX_SIDE: Final = 2048  # pixels

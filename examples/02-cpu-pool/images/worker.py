@@ -3,10 +3,10 @@
 import asyncio
 import io
 
-from omnitron import InvalidArguments, rpc, service
 from PIL import Image, ImageFilter
 
 from images.options import MAX_SIDE, TransformOptions
+from omnitron import InvalidArguments, rpc, service
 
 MAX_SOURCE_PIXELS = 64_000_000  # beyond this a small file may be a bomb
 
