@@ -127,7 +127,8 @@ class Ledger:
         with self._transaction() as db:
             changed = db.execute(
                 "UPDATE firing SET state = 'running', started = ?3 "
-                "WHERE job = ?1 AND scheduled = ?2 AND state = 'queued' AND NOT EXISTS (SELECT 1 FROM firing o WHERE o.job = ?1 AND o.lease >= ?3 AND "
+                "WHERE job = ?1 AND scheduled = ?2 AND state = 'queued' "
+                "AND NOT EXISTS (SELECT 1 FROM firing o WHERE o.job = ?1 AND o.lease >= ?3 AND "
                 "(o.state = 'running' OR (o.state = 'queued' AND o.scheduled < ?2)))",
                 (name, scheduled, now),
             )

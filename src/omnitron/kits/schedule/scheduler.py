@@ -183,7 +183,7 @@ class Scheduler:
 
 
 def jobs_of(services: Sequence[object]) -> list[Job]:
-    """The scheduled methods of the instances, named `service.method` or as their marks say, numbered if marked twice."""
+    """The scheduled methods of the instances, named `service.method` or as marked, numbered if marked twice."""
     jobs: list[Job] = []
     for service in services:
         cls = type(service)

@@ -50,6 +50,7 @@ class Streams:
             await consumer.close()
         await asyncio.gather(*(producer.close(FLUSH_TIMEOUT_S) for producer in self._producers.values()))
         await self._tasks.close()
+        await asyncio.sleep(0)  # transports close their sockets in the next turn of the loop
 
     def producer(self, stream: Stream[T], *, buffer: int = DEFAULT_BUFFER) -> StreamProducer[T]:
         """The replica's producer of the stream. buffer: items held while Redis is slow or away; then sending waits."""

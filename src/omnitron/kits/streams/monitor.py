@@ -4,7 +4,6 @@ A member counts as dead when it has not spoken to Redis for a while, so one that
 reads, in its name, beyond the end of its own pending entries, which gives nothing and is seen.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from omnitron.kits.streams.consumer import StreamConsumer
 
 log = logging.getLogger("omnitron.streams")
 PERIOD_S: Final = 2.0
-BEYOND: Final = "18446744073709551615-18446744073709551615"
+BEYOND: Final = "18446744073709551615-0"  # not the highest id there is: Redis takes that one for ">"
 ALARM: Final = 0.8  # of max_len: from this lag on, trimming is near
 
 
@@ -64,19 +63,19 @@ class Monitor:
 
     async def run(self) -> None:
         connection: Connection | None = None
-        while True:
-            try:
-                if connection is None or connection.closed:
-                    connection = await self._connect()
-                for consumer in self.consumers:
-                    await self._look(connection, consumer)
-            except (StreamUnavailable, StreamError, ConnectionError) as error:
-                log.debug("no figures of streams: %s", error)
-            except asyncio.CancelledError:
-                if connection is not None:
-                    connection.close()
-                raise
-            await self._clock.sleep(PERIOD_S)
+        try:
+            while True:
+                try:
+                    if connection is None or connection.closed:
+                        connection = await self._connect()
+                    for consumer in self.consumers:
+                        await self._look(connection, consumer)
+                except (StreamUnavailable, StreamError, ConnectionError) as error:
+                    log.debug("no figures of streams: %s", error)
+                await self._clock.sleep(PERIOD_S)
+        finally:
+            if connection is not None:
+                connection.close()
 
     async def _look(self, connection: Connection, consumer: StreamConsumer[Any]) -> None:
         stream, group = consumer.stream.name, consumer.group

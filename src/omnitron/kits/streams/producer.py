@@ -81,6 +81,11 @@ class StreamProducer(Generic[T]):
         if self._broken is not None:
             raise self._broken
 
+    @property
+    def buffered(self) -> int:
+        """Items accepted that have not arrived yet."""
+        return self._outbox.size
+
     async def close(self, timeout: float = 5.0) -> None:
         """Flush for at most `timeout` seconds, then stop; logs how many items are lost, if any."""
         try:
