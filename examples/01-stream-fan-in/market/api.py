@@ -2,8 +2,11 @@
 
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from typing import TypeVar
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -17,6 +20,7 @@ from omnitron.kits.schedule import fan_out
 
 PUBLIC = "market data is public"
 MAX_CANDLES = 1000
+T = TypeVar("T")
 log = logging.getLogger("market.api")
 
 
@@ -43,11 +47,10 @@ class Market:
         cached = await self._redis.get(f"vwap:{symbol}")
         if cached is not None:
             return Response(cached, media_type="application/json")
-        async with self._database.raw() as connection:
-            found = await tables.vwap(connection, symbol)
+        found = await self._read(tables.vwap, symbol)
         if found is None:
             raise NotFound(f"There are no trades of {symbol!r}.", remedy="GET /symbols lists what there is.")
-        return vwap_json(found)  # type: ignore[return-value]
+        return Response(msgspec.json.encode(vwap_json(found)), media_type="application/json")
 
     @route("GET", "/about", public=PUBLIC)
     async def about(self, request: Request) -> dict[str, str]:
@@ -61,12 +64,19 @@ class Market:
     @rpc(anonymous=True, idempotent=True)
     async def symbols(self) -> list[str]:
         """All markets, sorted."""
-        async with self._database.raw() as connection:
-            return await tables.symbols(connection)
+        return await self._read(tables.symbols)
 
     async def _candles(self, symbol: str, interval: str, limit: int) -> list[Candle]:
-        async with self._database.raw() as connection:
-            return await tables.candles(connection, symbol, interval, min(max(limit, 1), MAX_CANDLES))
+        return await self._read(tables.candles, symbol, interval, min(max(limit, 1), MAX_CANDLES))
+
+    async def _read(self, query: Callable[..., Awaitable[T]], *args: str | int) -> T:
+        """A query does no harm twice: a restart of Postgres only makes it slower."""
+
+        async def once() -> T:
+            async with self._database.raw() as connection:
+                return await query(connection, *args)
+
+        return await self._database.retry_transient(once)
 
     @cron("* * * * * *")
     async def rebuild_5m(self) -> None:
@@ -82,8 +92,7 @@ class Market:
 
     async def _rebuild(self, interval: str) -> None:
         """Only what has changed, at most 16 markets at a time; one that fails is logged and tried at the next tick."""
-        async with self._database.raw() as connection:
-            stale = await tables.stale_symbols(connection, interval)
+        stale = await self._read(tables.stale_symbols, interval)
         done = await fan_out(stale, lambda symbol: self._pool.rebuild_candle(symbol, interval), limit=16)
-        for symbol, error in done.failed:
-            log.warning("candles %s of %s not rebuilt: %s", interval, symbol, error)
+        for outcome in done.failed:
+            log.warning("candles %s of %s not rebuilt: %s", interval, outcome.item, outcome.error)

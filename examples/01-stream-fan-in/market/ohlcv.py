@@ -13,5 +13,9 @@ class OhlcvAggregatorWorker:
     @rpc(idempotent=True, deadline="30s")
     async def rebuild_candle(self, symbol: str, interval: str) -> int:
         """Compute the candles of the market that have changed; how many. Again does no harm."""
-        async with self._database.raw() as connection, connection.transaction():
-            return await tables.rebuild(connection, symbol, interval)
+
+        async def work() -> int:
+            async with self._database.raw() as connection:
+                return await tables.rebuild(connection, symbol, interval)
+
+        return await self._database.retry_transient(work)
