@@ -5,6 +5,8 @@ replicas need. Type checkers read `__init__.pyi`; a test keeps both the same.
 """
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any, Final
 
 __version__: Final = "0.1.0"
@@ -86,3 +88,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_NAMES])
+
+
+class _Package(ModuleType):
+    """`rpc` is a decorator and a subpackage: importing the latter must not put it in the place of the former."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _NAMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -9,13 +9,16 @@ import pytest
 
 import omnitron
 
-PINNED = """
-App Backoff CallContext CallError Cancelled CustomRoute DatabaseNeed DeadlineExceeded DefinitionError Ecosystem Forbidden
-Health Hooks Http InfraService Infrastructure InvalidArguments KeepAlive Limits Moved Needs NotExecuted NotFound
-OmnitronError OperationError Overloaded Process ProvideContext Recycle Refused Remote RemoteError Restart Scaling
-ServiceNotFound Shutdown Stack StackSettings System Topology Transports Unavailable WebSocket WorkerDied __version__ cron
-current_call define_ecosystem define_system interval on_start on_stop once provide route rpc service warmup with_options
-""".split()
+PINNED = [
+    "App", "Backoff", "CallContext", "CallError", "Cancelled", "CustomRoute", "DatabaseNeed", "DeadlineExceeded",
+    "DefinitionError", "Ecosystem", "Forbidden", "Health", "Hooks", "Http", "InfraService", "Infrastructure",
+    "InvalidArguments", "KeepAlive", "Limits", "Moved", "Needs", "NotExecuted", "NotFound", "OmnitronError",
+    "OperationError", "Overloaded", "Process", "ProvideContext", "Recycle", "Refused", "Remote", "RemoteError",
+    "Restart", "Scaling", "ServiceNotFound", "Shutdown", "Stack", "StackSettings", "System", "Topology", "Transports",
+    "Unavailable", "WebSocket", "WorkerDied", "__version__", "cron", "current_call", "define_ecosystem",
+    "define_system", "interval", "on_start", "on_stop", "once", "provide", "route", "rpc", "service", "warmup",
+    "with_options",
+]  # fmt: skip
 
 
 def test_the_public_names_are_these() -> None:
@@ -25,6 +28,12 @@ def test_the_public_names_are_these() -> None:
 @pytest.mark.parametrize("name", PINNED)
 def test_each_public_name_can_be_imported(name: str) -> None:
     assert getattr(omnitron, name) is not None
+
+
+def test_the_decorator_rpc_is_not_hidden_by_the_package_of_that_name() -> None:
+    code = "import omnitron.rpc.client; from omnitron import rpc; print(rpc.__name__, type(rpc).__name__)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["rpc", "function"]
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
