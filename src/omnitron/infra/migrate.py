@@ -50,7 +50,7 @@ async def migrate(request: MigrateRequest, say: Say) -> Migrated:
         raise OperationError(f"The database of app {request.app!r} can not be reached: {error}.") from None
     try:
         say("waiting for the lock")
-        while not await db.fetchval(f"SELECT pg_try_advisory_lock({LOCK_KEY})"):
+        while not await db.fetchval(f"SELECT pg_try_advisory_lock({LOCK_KEY})"):  # noqa: ASYNC110 - no event across hosts
             await asyncio.sleep(LOCK_POLL)
         applied = await _alembic(db, folder, request, say) if is_alembic else await apply_sql(db, folder, say)
     finally:

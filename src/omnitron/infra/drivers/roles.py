@@ -71,10 +71,7 @@ async def _role(db: Any, plan: ServicePlan, client: Client, password: str) -> No
     role = _quoted(client.database)
     exists = await db.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", client.database)
     try:
-        await db.execute(
-            f"{'ALTER' if exists else 'CREATE'} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE "
-            f"PASSWORD '{scram_verifier(password)}'"
-        )
+        await db.execute(f"{'ALTER' if exists else 'CREATE'} ROLE {role} LOGIN PASSWORD '{scram_verifier(password)}'")
         if not plan.native:
             await db.execute(f"GRANT {role} TO CURRENT_USER")  # a managed server's administrator is no superuser
     except asyncpg.InsufficientPrivilegeError as error:
