@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import msgspec
+
 from omnitron.base import errors
 from omnitron.cli.main import SECTIONS, cli
 from omnitron.control import daemon, events, keeper

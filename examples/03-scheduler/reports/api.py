@@ -30,7 +30,7 @@ class Reports:
 
     @cron("0 30 2 * * *", timezone="Europe/Paris", misfire="run_once", misfire_grace="6h")
     async def nightly(self) -> None:
-        """Half past two in Paris: a time that summer time skips once a year, and repeats once. It runs once each day."""
+        """Half past two in Paris, which summer time skips once a year and repeats once: it runs once each day."""
         await self.every_two_seconds()
 
     @route("GET", "/runs", public="counts only")

@@ -74,7 +74,7 @@ class Home:
         return self.root / "stacks" / stack / app / "logs"
 
     def data_dir(self, stack: str) -> Path:
-        """Of native infrastructure. Root's own home is closed to the users its servers run as, so root uses /var/lib."""
+        """Of native infrastructure. Root's home is closed to the users its servers run as, so root uses /var/lib."""
         if os.geteuid() == 0:
             return Path("/var/lib/omnitron") / self._hash("")[:12] / stack
         return self.root / "stacks" / stack / "infra"

@@ -1,7 +1,7 @@
 """Structured logging of our own processes and of replicas: one JSON object a line.
 
-A line has `time` (Unix seconds), `level`, `logger`, `msg`, then whatever was given as `extra`. The keeper recognises such
-lines in a replica's output and keeps their fields; anything else printed becomes the `msg` of a plain record.
+A line has `time` (Unix seconds), `level`, `logger`, `msg`, then whatever was given as `extra`. The keeper recognises
+such lines in a replica's output and keeps their fields; anything else printed becomes the `msg` of a plain record.
 """
 
 import logging

@@ -18,7 +18,7 @@ def check_name(name: str, what: str) -> str:
     if len(name) > MAX_NAME_LEN or not _NAME.fullmatch(name):
         raise DefinitionError(
             f"The {what} name {name!r} can not be used.",
-            remedy=f'Use lower-case letters, digits and "-", starting with a letter, at most {MAX_NAME_LEN} characters.',
+            remedy=f'Use lower-case letters, digits and "-", first a letter, at most {MAX_NAME_LEN} characters.',
         )
     return name
 

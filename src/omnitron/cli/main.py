@@ -12,7 +12,7 @@ from omnitron.cli.output import EXIT_REFUSED, print_error
 SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Run a system": {
         "up": ("up", "Make what a definition declares so, and wait until it is ready."),
-        "down": ("down", "Stop an app or a whole stack, in order. Data stays."),
+        "down": ("up", "Stop an app or a whole stack, in order. Data stays."),
         "run": ("run", "Run one system in the foreground, without a daemon."),
         "init": ("init", "Write a first system to start from."),
     },

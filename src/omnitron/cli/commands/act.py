@@ -14,30 +14,30 @@ def _act(verb: str, stack: str | None, target: str, as_json: bool) -> int:
         return follow(daemon.act(verb, stack, target), as_json)
 
 
-@target_argument()
 @command(stack=True, epilog="  omnitron start market/http")
+@target_argument()
 def start(target: str, stack: str | None, as_json: bool) -> int:
     """Start what was stopped, what it depends on first."""
     return _act("start", stack, target, as_json)
 
 
-@target_argument()
 @command(stack=True, epilog="  omnitron stop market/collector")
+@target_argument()
 def stop(target: str, stack: str | None, as_json: bool) -> int:
     """Stop an app, a process or a replica until it is started again, callers first, work in flight finished."""
     return _act("stop", stack, target, as_json)
 
 
-@target_argument()
 @command(stack=True, epilog="  omnitron restart settlement/deposit-worker")
+@target_argument()
 def restart(target: str, stack: str | None, as_json: bool) -> int:
     """Stop and start; the rest of the app serves on. For a change without interruption see `reload`."""
     return _act("restart", stack, target, as_json)
 
 
+@command(stack=True, epilog="  omnitron reload market\n  omnitron reload market/http --config system.py")
 @target_argument()
 @click.option("--config", type=click.Path(exists=True), help="Read the definition again from here first.")
-@command(stack=True, epilog="  omnitron reload market\n  omnitron reload market/http --config system.py")
 def reload(target: str, config: str | None, stack: str | None, as_json: bool) -> int:
     """Replace replicas one by one with new code: new ones ready before old ones drain, no request lost.
 
@@ -52,9 +52,9 @@ def reload(target: str, config: str | None, stack: str | None, as_json: bool) ->
         return follow(daemon.act("reload", stack, target, description), as_json)
 
 
+@command(stack=True, epilog="  omnitron scale market/ohlcv-aggregator 4")
 @target_argument(metavar="APP/PROCESS")
 @click.argument("count", type=click.IntRange(min=0))
-@command(stack=True, epilog="  omnitron scale market/ohlcv-aggregator 4")
 def scale(target: str, count: int, stack: str | None, as_json: bool) -> int:
     """Set the number of replicas of a process. Refused for singletons."""
     with connect() as daemon:

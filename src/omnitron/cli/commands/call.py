@@ -14,13 +14,13 @@ from omnitron.control.keeper import ServiceEndpoints
 from omnitron.rpc.blocking import BlockingClient
 
 
-@click.argument("method", metavar="SERVICE.METHOD")
-@click.argument("args", nargs=-1)
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the answer.")
 @command(
     stack=True,
     epilog="  omnitron call market.candles BTC-USDT interval=5m\n  omnitron call OhlcvAggregatorWorker.rebuild_candle BTC-USDT 5m",
 )
+@click.argument("method", metavar="SERVICE.METHOD")
+@click.argument("args", nargs=-1)
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the answer.")
 def call(method: str, args: tuple[str, ...], timeout: float, stack: str | None, as_json: bool) -> None:
     """Call a method of a service and print its result as JSON.
 

@@ -7,9 +7,9 @@ from omnitron.cli.definition import checked, describe, show_findings
 from omnitron.cli.output import EXIT_FAILED, echo, echo_json, paint
 
 
+@command(epilog="  omnitron check\n  omnitron check examples/01-stream-fan-in --surface")
 @click.argument("path", required=False, type=click.Path())
 @click.option("--surface", is_flag=True, help="List everything that can be reached, and by whom.")
-@command(epilog="  omnitron check\n  omnitron check examples/01-stream-fan-in --surface")
 def check(path: str | None, surface: bool, as_json: bool) -> int:
     """Find everything that is wrong with a definition, before anything starts. Exit code 1 if there is an error."""
     description, findings = checked(path)
@@ -51,9 +51,9 @@ def check(path: str | None, surface: bool, as_json: bool) -> int:
     return EXIT_FAILED if errors else 0
 
 
+@command()
 @click.argument("path", required=False, type=click.Path())
 @click.option("--schema", is_flag=True, help="The JSON schema of definitions instead.")
-@command()
 def config(path: str | None, schema: bool, as_json: bool) -> None:
     """The definition as read, with every default filled in, as JSON; or its JSON schema."""
     if schema:

@@ -7,12 +7,12 @@ from omnitron.cli.command import command
 from omnitron.cli.output import echo, echo_json
 
 
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @command(
     epilog='  eval "$(omnitron completion bash)"          in ~/.bashrc\n'
     '  eval "$(omnitron completion zsh)"           in ~/.zshrc\n'
     "  omnitron completion fish > ~/.config/fish/completions/omnitron.fish"
 )
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str, as_json: bool) -> None:
     """Print the completion script of a shell: commands, options, and the names of what runs."""
     found = get_completion_class(shell)

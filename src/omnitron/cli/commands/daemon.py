@@ -26,10 +26,10 @@ def ping(as_json: bool) -> None:
         echo(f"daemon {info.version}, pid {info.pid}, answered in {took_ms:.1f} ms")
 
 
+@command()
 @click.option(
     "--daemon-only", is_flag=True, help="Leave apps and infrastructure running; `omnitron up` finds them again."
 )
-@command()
 def kill(daemon_only: bool, as_json: bool) -> None:
     """Stop everything in every stack, in order, then the daemon. Data stays."""
     home = Home.from_env()

@@ -32,8 +32,8 @@ class Diagnosis(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
-@click.argument("path", required=False, type=click.Path())
 @command()
+@click.argument("path", required=False, type=click.Path())
 def doctor(path: str | None, as_json: bool) -> int:
     """Whether this machine has what is needed; with PATH also what that definition asks for."""
     home = Home.from_env()

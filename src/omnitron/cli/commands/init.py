@@ -66,9 +66,9 @@ class Greeter:
 '''
 
 
+@command(epilog="  omnitron init shop && cd shop && omnitron up")
 @click.argument("path", default=".", type=click.Path(file_okay=False))
 @click.option("--name", help="Of the app (default: the folder's).")
-@command(epilog="  omnitron init shop && cd shop && omnitron up")
 def init(path: str, name: str | None, as_json: bool) -> None:
     """Write a first system to start from: system.py, an HTTP process and a pool of workers. Overwrites nothing."""
     folder = Path(path).absolute()

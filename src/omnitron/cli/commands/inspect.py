@@ -12,17 +12,17 @@ _SECRET_IN_URL = re.compile(r"(?<=://)([^:/@]*):[^@]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE|API_?KEY", re.IGNORECASE)
 
 
-@target_argument()
 @command(stack=True)
+@target_argument()
 def inspect(target: str, stack: str | None, as_json: bool) -> None:
     """Everything known about an app, a process or a replica, as JSON."""
     with connect() as daemon:
         echo_json(daemon.inspect(stack, target))
 
 
+@command(stack=True, epilog='  eval "$(omnitron env market/http --show-secrets | sed s/^/export\\ /)"')
 @target_argument()
 @click.option("--show-secrets", is_flag=True, help="Print passwords in full.")
-@command(stack=True, epilog='  eval "$(omnitron env market/http --show-secrets | sed s/^/export\\ /)"')
 def env(target: str, show_secrets: bool, stack: str | None, as_json: bool) -> None:
     """The environment a process is given; passwords are masked unless asked for."""
     with connect() as daemon:

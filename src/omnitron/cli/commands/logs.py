@@ -22,16 +22,16 @@ POLL_S: Final = 0.1
 _COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red", "debug": "bright_black"}
 
 
+@command(
+    stack=True,
+    epilog="  omnitron logs -f\n  omnitron logs market/http -l warning --since 1h\n  omnitron logs market -g 'BTC-(USD|EUR)'",
+)
 @target_argument(required=False, metavar="[NAME]")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
 @click.option("-n", "--lines", default=50, show_default=True, help="How many of the latest.")
 @click.option("-l", "--level", type=click.Choice(LEVELS), help="This level and above.")
 @click.option("-g", "--grep", metavar="REGEX", help="Only lines whose message or fields match.")
 @click.option("--since", metavar="DURATION", help='Not older than, as in "15m".')
-@command(
-    stack=True,
-    epilog="  omnitron logs -f\n  omnitron logs market/http -l warning --since 1h\n  omnitron logs market -g 'BTC-(USD|EUR)'",
-)
 def logs(
     target: str | None,
     follow: bool,

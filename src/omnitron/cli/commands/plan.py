@@ -8,9 +8,9 @@ from omnitron.cli.definition import checked, refuse_errors
 from omnitron.cli.output import EXIT_FAILED, dim, echo, echo_json, state
 
 
+@command(stack=True)
 @click.argument("path", required=False, type=click.Path())
 @click.option("--config", type=click.Path(exists=True), help="The definition file, instead of PATH.")
-@command(stack=True)
 def plan(path: str | None, config: str | None, stack: str | None, as_json: bool) -> int:
     """What `up` would change, in the order it would, and why. Nothing is changed."""
     description, findings = checked(config or path)

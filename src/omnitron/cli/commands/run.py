@@ -31,11 +31,11 @@ POLL_S: Final = 0.1
 STOP_TIMEOUT_S: Final = 120.0
 
 
+@command(epilog="  omnitron run examples/02-cpu-pool\n  omnitron run --home /data          # in a container, data kept")
 @click.argument("path", required=False, type=click.Path())
 @click.option(
     "--home", "folder", type=click.Path(file_okay=False), help="Keep data here; default: a folder that is removed."
 )
-@command(epilog="  omnitron run examples/02-cpu-pool\n  omnitron run --home /data          # in a container, data kept")
 def run(path: str | None, folder: str | None, as_json: bool) -> int:
     """Run one system in the foreground until Ctrl-C or SIGTERM, its output on standard output.
 

@@ -10,14 +10,14 @@ from omnitron.cli.progress import follow
 from omnitron.control.daemon import Status
 
 
-@click.argument("path", required=False, type=click.Path())
-@click.option("--config", type=click.Path(exists=True), help="The definition file, instead of PATH.")
 @command(
     stack=True,
     epilog="  omnitron up                        the definition found from here upwards\n"
     "  omnitron up examples/01-stream-fan-in\n"
     "  omnitron up --stack staging",
 )
+@click.argument("path", required=False, type=click.Path())
+@click.option("--config", type=click.Path(exists=True), help="The definition file, instead of PATH.")
 def up(path: str | None, config: str | None, stack: str | None, as_json: bool) -> int:
     """Make what a definition declares so, and wait until it is ready.
 
@@ -46,12 +46,12 @@ def _where(status: Status, apps: set[str]) -> None:
     echo(dim("  omnitron status    omnitron logs -f    omnitron down"))
 
 
-@target_argument(required=False, metavar="[APP]")
-@click.option("--infra", is_flag=True, help="Stop the infrastructure of the stack as well, even when an APP is named.")
 @command(
     stack=True,
     epilog="  omnitron down           all apps of the stack, then its infrastructure\n  omnitron down market",
 )
+@target_argument(required=False, metavar="[APP]")
+@click.option("--infra", is_flag=True, help="Stop the infrastructure of the stack as well, even when an APP is named.")
 def down(target: str | None, infra: bool, stack: str | None, as_json: bool) -> int:
     """Stop an app, or a whole stack with its infrastructure, callers first. Data stays."""
     with connect() as daemon:

@@ -12,8 +12,8 @@ from omnitron.control.events import Event
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@target_argument()
 @command(stack=True, epilog="  omnitron why market\n  omnitron why market/http/0")
+@target_argument()
 def why(target: str, stack: str | None, as_json: bool) -> None:
     """Why an app, a process or a replica is in the state it is in: the reasons, the latest events, the last output."""
     with connect() as daemon:
@@ -33,10 +33,10 @@ def why(target: str, stack: str | None, as_json: bool) -> None:
             echo(f"  {line}")
 
 
+@command(stack=True)
 @target_argument(required=False, metavar="[NAME]")
 @click.option("-n", "--last", default=50, show_default=True, help="How many.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
-@command(stack=True)
 def events(target: str | None, last: int, follow: bool, stack: str | None, as_json: bool) -> None:
     """What happened, latest last, each with its reason."""
     with connect() as daemon:
