@@ -36,7 +36,7 @@ def main() -> int:
     channel.set_inheritable(False)
     gc.disable()
     try:
-        preload(start.module, start.cwd)
+        preload(start.module, start.cwd, http=start.http)
     except BaseException:  # whatever a module does at import, the keeper must hear of it
         channel.send(msgspec.json.encode(Loaded(error=traceback.format_exc()[-MAX_MESSAGE // 8 :])))
         return 1

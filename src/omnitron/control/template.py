@@ -17,11 +17,15 @@ MAX_DESCRIPTORS: Final = 5
 
 
 class TemplateStart(msgspec.Struct, frozen=True, kw_only=True):
-    """channel: the template's end of the socket pair. module: to import. cwd: where modules are found."""
+    """channel: the template's end of the socket pair. module: to import. cwd: where modules are found.
+
+    http: whether its replicas serve HTTP, so that what this takes is imported too.
+    """
 
     channel: int
     module: str
     cwd: str
+    http: bool = False
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from omnitron.supervise import saved
 from omnitron.supervise.decide import to_restart
 from omnitron.supervise.directory import needed
 from omnitron.supervise.house import House
-from omnitron.supervise.journal import Journal
+from omnitron.supervise.journal import RING, Journal
 from omnitron.supervise.listen import Listeners
 from omnitron.supervise.news import News
 from omnitron.supervise.order import Layers, drain_order, flat, start_order
@@ -43,19 +43,23 @@ class App:
     """failed: why it was stopped for good, else "". news: anything has changed. unclaimed: see `adopt`."""
 
     def __init__(
-        self, spec: AppSpec, home: Path, run: Path, spawner: Spawner, clock: Clock, rand: Rand, seq: int = 0
-    ) -> None:
+        self, spec: AppSpec, home: Path, run: Path, spawner: Spawner, clock: Clock, rand: Rand,
+        state: saved.SavedApp | None = None,
+    ) -> None:  # fmt: skip
         self.spec = spec
+        self.layers = layers_of(spec)
         self.failed = ""
         self.pools: dict[str, Pool] = {}
         self.news = News()
         self.unclaimed: list[Found] = []
-        self._state = run / "keeper.json"
+        self._memory = saved.Memory(run, state.number if state is not None else 0)
+        self._last_key = max((r.key for r in state.replicas), default=0) if state is not None else 0
+        self._push_due = False
         self._foreign: list[ServiceEndpoints] = []
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._closed = self._unsaved = False
         self.tasks = TaskSet("keeper")
-        journal = Journal(spec.stack, clock, seq)
+        journal = Journal(spec.stack, clock, state.seq + RING if state is not None else 0)
 
         def lost(process: str, why: str) -> None:
             journal.tell(f"{spec.app}/{process}", "log.lost", why, "error")
@@ -70,32 +74,53 @@ class App:
 
     # -- what replicas tell
 
-    def save(self) -> None:
-        """A full disk does not stop supervision: it goes on, without a memory, and says so."""
+    def new_key(self) -> int:
+        self._last_key += 1
+        return self._last_key
+
+    def note(self, key: int, replica: saved.SavedReplica | None) -> None:
         if self._closed:
             return
-        state = saved.SavedApp(
+        try:
+            if not self._memory.step(saved.Step(key, self.house.journal.seq, replica)):
+                self._memory.snapshot(self._state())
+        except OSError as error:
+            self._forgetful(error)
+
+    def save(self) -> None:
+        if self._closed:
+            return
+        try:
+            self._memory.snapshot(self._state())
+            self._unsaved = False
+        except OSError as error:
+            self._forgetful(error)
+
+    def _state(self) -> saved.SavedApp:
+        return saved.SavedApp(
             boot=boot_id(), seq=self.house.journal.seq, spec=self.spec, failed=self.failed,
             counts={name: pool.count for name, pool in self.pools.items()},
             down=tuple(name for name, pool in self.pools.items() if pool.want == "down"),
             replicas=tuple(replica.saved for pool in self.pools.values() for replica in pool.all()),
         )  # fmt: skip
-        try:
-            saved.save(self._state, state)
-            self._unsaved = False
-        except OSError as error:
-            if not self._unsaved:
-                self._unsaved = True
-                self.house.journal.tell(self.spec.app, "keeper.unsaved", f"{self._state}: {error.strerror}", "error")
+
+    def _forgetful(self, error: OSError) -> None:
+        """A full disk does not stop supervision: it goes on, without a memory, and says so once."""
+        if not self._unsaved:
+            self._unsaved = True
+            text = f"the state can not be written to {self.house.run}: {error.strerror}"
+            self.house.journal.tell(self.spec.app, "keeper.unsaved", text, "error")
 
     def stepped(self) -> None:
-        self.push_directory()
+        if not self._push_due:  # many steps in one turn are one push
+            self._push_due = True
+            asyncio.get_running_loop().call_soon(self.push_directory)
         self.news.tell()
 
     def restarted(self, replica: ReplicaId, reason: Reason) -> None:
         if self.spec.strategy == "one_for_one" or self.failed:
             return
-        names = to_restart(self.spec.strategy, flat(self.layers()), replica.process)
+        names = to_restart(self.spec.strategy, flat(self.layers), replica.process)
         text = Reason("sibling", f"{self.spec.strategy}: {replica} {reason}")
         for name in reversed(names):
             for sibling in list(self.pools[name].replicas.values()):
@@ -128,6 +153,8 @@ class App:
         self.push_directory()
 
     def push_directory(self) -> None:
+        """Tell every replica where the services it calls are, if that has changed."""
+        self._push_due = False
         every = [*self.offered(), *self._foreign]
         for pool in self.pools.values():
             mine = needed(pool.spec.calls, every)
@@ -145,13 +172,14 @@ class App:
 
     # -- order
 
-    def layers(self) -> Layers:
-        """Raises DefinitionError if the declared dependencies form a cycle."""
-        return layers_of(self.spec)
+    def set_spec(self, spec: AppSpec) -> None:
+        """Raises DefinitionError if the declared dependencies form a cycle, and changes nothing then."""
+        self.layers, self.spec = layers_of(spec), spec
+        self.house.logs.use(spec.log_dir)
 
     def needs_of(self, process: str) -> list[Pool]:
         """Processes of earlier layers that must be ready first; in a cycle of calls nobody waits."""
-        rank = {name: n for n, layer in enumerate(self.layers()) for name in layer}
+        rank = {name: n for n, layer in enumerate(self.layers) for name in layer}
         after = self.pools[process].spec.after
         return [self.pools[name] for name in after if name in self.pools and rank[name] < rank[process]]
 
@@ -180,7 +208,7 @@ class App:
 
     async def stop_all(self, reason: Reason, *, force: bool = False) -> None:
         """Stop every process, dependents first; by force all at once."""
-        for layer in [tuple(self.pools)] if force else drain_order(self.layers()):
+        for layer in [tuple(self.pools)] if force else drain_order(self.layers):
             await self.bring_down([name for name in layer if name in self.pools], reason, force=force)
 
     async def bring_down(
@@ -203,14 +231,15 @@ class App:
     def pick(self, process: str | None) -> list[str]:
         """The named process, or all in start order. Raises NotFound."""
         if process is None:
-            return [name for name in flat(self.layers()) if name in self.pools]
+            return [name for name in flat(self.layers) if name in self.pools]
         if process not in self.pools:
             raise NotFound(f"App {self.spec.app} has no process {process!r}.{suggest(process, self.pools)}")
         return [process]
 
     async def close(self) -> None:
-        """End the keeper's own work; what lives is left alone."""
+        """Nothing runs any more: end the keeper's own work, and forget."""
         self._closed = True
+        self._memory.forget()
         for pool in self.pools.values():
             for replica in pool.all():
                 replica.close()

@@ -4,29 +4,29 @@ from omnitron.base.errors import OmnitronError
 from omnitron.control.keeper import AppSpec, ProcessSpec
 from omnitron.model.state import Reason
 from omnitron.supervise.adopt import claim
-from omnitron.supervise.app import App, layers_of
+from omnitron.supervise.app import App
 from omnitron.supervise.order import flat
 from omnitron.supervise.pool import Pool
 
 
 async def apply(app: App, spec: AppSpec) -> None:
     """Make the app so. Returns when all is under way; raises what makes it impossible: a cycle, a taken port."""
-    order = flat(layers_of(spec))
     specs = {process.process.name: process for process in spec.processes}
     if app.failed and spec != app.spec:
         app.failed = ""
-    before, app.spec = app.spec, spec
+    before = app.spec
+    app.set_spec(spec)
     try:
         admit(app, specs)
     except OmnitronError:
-        app.spec = before
+        app.set_spec(before)
         raise
     counts = {process.process.name: process.count for process in before.processes}
     gone = [name for name in app.pools if name not in specs]
     if gone:
         app.tasks.start(remove(app, gone), "remove")
     start, stop, reload = [], [], []
-    for name in () if app.failed else order:
+    for name in () if app.failed else flat(app.layers):
         pool, new = app.pools[name], specs[name]
         changed = new.fingerprint != pool.spec.fingerprint
         if new.count != counts.get(name, new.count):

@@ -14,6 +14,7 @@ from omnitron.supervise.journal import Journal
 from omnitron.supervise.listen import Listeners
 from omnitron.supervise.output import Logs
 from omnitron.supervise.publish import Addresses
+from omnitron.supervise.saved import SavedReplica
 from omnitron.supervise.spawn import Spawner
 from omnitron.supervise.template import Templates
 
@@ -23,8 +24,14 @@ class Owner(Protocol):
 
     spec: AppSpec
 
+    def new_key(self) -> int:
+        """For the next replica's owner."""
+
+    def note(self, key: int, replica: SavedReplica | None) -> None:
+        """Write down a replica's state (None: it is no more); returns when that is safe against the keeper's death."""
+
     def save(self) -> None:
-        """Write down the present state; returns when it is safe against the keeper's death."""
+        """Write down everything, since what is wanted has changed."""
 
     def stepped(self) -> None:
         """A replica took a step: addresses may have changed."""

@@ -29,7 +29,6 @@ from omnitron.rpc.server import RpcServer
 from omnitron.supervise.adopt import adopt
 from omnitron.supervise.app import App
 from omnitron.supervise.apply import apply, reload_each
-from omnitron.supervise.journal import RING
 from omnitron.supervise.pool import Pool
 from omnitron.supervise.rounds import go_round
 from omnitron.supervise.saved import load
@@ -52,9 +51,8 @@ class Keeper:
 
     async def apply(self, spec: AppSpec) -> None:
         if (spec.app, spec.stack) != (self.app.spec.app, self.app.spec.stack):
-            raise OperationError(
-                f"This keeper runs {self.app.spec.app} in stack {self.app.spec.stack}, not {spec.app}."
-            )
+            mine = f"{self.app.spec.app} in stack {self.app.spec.stack}"
+            raise OperationError(f"This keeper runs {mine}, not {spec.app} in {spec.stack}.")
         await apply(self.app, spec)
 
     async def status(self) -> AppStatus:
@@ -176,13 +174,12 @@ async def run(home: Home, stack: str, name: str) -> None:
     """Until it is told to shut down, or SIGTERM."""
     folder = make_private(home.run_dir(stack, name))
     held = lock(folder)
-    state, trouble = load(folder / "keeper.json")
+    state, trouble = load(folder)
     spec = state.spec if state is not None and state.spec is not None else AppSpec(
         app=name, stack=stack, version="", cwd="/", python=sys.executable, processes=(),
         log_dir=str(home.log_dir(stack, name)),
     )  # fmt: skip
-    seq = state.seq + RING if state is not None else 0
-    app = App(spec, home.root, folder, OsSpawner(), SystemClock(), SystemRand(), seq)
+    app = App(spec, home.root, folder, OsSpawner(), SystemClock(), SystemRand(), state)
     if trouble:
         app.house.journal.tell(name, "keeper.state_lost", f"{trouble}; running replicas are looked for", "error")
     adopt(app, state)
@@ -196,8 +193,7 @@ async def run(home: Home, stack: str, name: str) -> None:
     await server.drain(1.0)
     await server.close()
     await app.close()
-    for left in ("keeper.json", "keeper.sock"):
-        (folder / left).unlink(missing_ok=True)
+    (folder / "keeper.sock").unlink(missing_ok=True)
     os.close(held)
 
 

@@ -149,6 +149,10 @@ class Logs:
         self._writers: dict[str, LogWriter] = {}
         self._troubled: set[str] = set()
 
+    def use(self, folder: str) -> None:
+        """Where logs opened from now on are; "" for where they were."""
+        self._folder = Path(folder or self._folder)
+
     def of(self, process: str) -> LogWriter:
         if process not in self._writers:
             make_private(self._folder)

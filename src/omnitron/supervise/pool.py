@@ -13,7 +13,7 @@ from omnitron.base.errors import OperationError, Refused
 from omnitron.base.names import ReplicaId
 from omnitron.control.keeper import EndpointInfo, ProcessSpec, ServiceEndpoints
 from omnitron.model.state import Phase, Reason, Want
-from omnitron.supervise import rollout as r
+from omnitron.supervise import rollout
 from omnitron.supervise import slot as e
 from omnitron.supervise.house import House
 from omnitron.supervise.launching import wants_template
@@ -41,9 +41,9 @@ class Pool:
         self.leaving: list[Replica] = []
         self.news = News()
         self._house = house
-        self._rollout: r.Rollout | None = None
+        self._rollout: rollout.Rollout | None = None
         self._next_spec = spec
-        self._finished: asyncio.Future[r.Finished] | None = None
+        self._finished: asyncio.Future[rollout.Finished] | None = None
 
     @property
     def name(self) -> str:
@@ -125,15 +125,14 @@ class Pool:
         """Ask for the end; `down` says when it is reached."""
         if slot is None:
             self.want, self.waiting = "down", ""
-            self._advance(r.Abort(f"stopped: {reason}"))
+            self._advance(rollout.Abort(f"stopped: {reason}"))
         for replica in self.all():
             if slot in (None, replica.slot.id.slot):
                 replica.post(e.Stop(reason, force=force))
 
     def down(self, slot: int | None = None) -> bool:
-        return all(
-            replica.slot.phase is Phase.STOPPED for replica in self.all() if slot in (None, replica.slot.id.slot)
-        )
+        """Whether nothing of it lives, or nothing in that slot."""
+        return all(r.slot.phase is Phase.STOPPED for r in self.all() if slot in (None, r.slot.id.slot))
 
     def restart(self, reason: Reason, slot: int | None, *, forgive: bool = True) -> None:
         for number, replica in self.replicas.items():
@@ -142,7 +141,7 @@ class Pool:
 
     async def scale(self, count: int, reason: str) -> None:
         """New slots come up, the highest go."""
-        self._advance(r.Abort(reason))
+        self._advance(rollout.Abort(reason))
         self.count = count
         text = Reason("scale", reason)
         for number, replica in self.replicas.items():
@@ -211,8 +210,8 @@ class Pool:
         before = templates.swap(self.name, template) if fresh else None
         self._next_spec = spec
         in_place = spec.process.singleton or not slot_has_address(spec)
-        self._rollout = r.Rollout(todo=slots, in_place=in_place)
-        self._advance(r.Begin())
+        self._rollout = rollout.Rollout(todo=slots, in_place=in_place)
+        self._advance(rollout.Begin())
         finished = await self._finished
         self.verdict = finished.reason
         back = fresh and not finished.ok and not in_place  # an old replica that crashes is to come back as it was
@@ -242,38 +241,38 @@ class Pool:
             replica.slot = replace(replica.slot, rules=self.rules(spec))
         self._house.owner.save()
 
-    def _advance(self, event: r.Event) -> None:
+    def _advance(self, event: rollout.Event) -> None:
         if self._rollout is None:
             return
-        self._rollout, actions = r.advance(self._rollout, event)
+        self._rollout, actions = rollout.advance(self._rollout, event)
         for action in actions:
             self._act(action)
 
-    def _act(self, action: r.Action) -> None:
+    def _act(self, action: rollout.Action) -> None:
         in_place = self._rollout is not None and self._rollout.in_place
         reason = Reason("reload", "replaced by a reload")
         match action:
-            case r.StartNew(n) if in_place and self.want != "up":
+            case rollout.StartNew(n) if in_place and self.want != "up":
                 pass  # stopped while its turn had come: a stop outranks a reload
-            case r.StartNew(n) if in_place:
+            case rollout.StartNew(n) if in_place:
                 self.replicas[n].spec = self._next_spec
                 self.replicas[n].post(e.Start(Reason("reload", "started by a reload")))
-            case r.StartNew(n):
+            case rollout.StartNew(n):
                 holder = self.replicas[n]
                 holder.slot, slot = successor_of(holder.slot, self.rules(self._next_spec))
                 self.successors[n] = Replica(self._house, self._next_spec, slot, self._stepped, "successor")
                 self.successors[n].post(e.Start(Reason("reload", "successor in a reload")))
-            case r.Promote(n):
+            case rollout.Promote(n):
                 self.promote(n)
-            case r.StopOld(n):
+            case rollout.StopOld(n):
                 for old in [self.replicas[n]] if in_place else [x for x in self.leaving if x.slot.id.slot == n]:
                     old.post(e.Stop(reason))
-            case r.StopNew(n):
+            case rollout.StopNew(n):
                 new = self.successors.pop(n)
                 new.role = "leaving"
                 self.leaving.append(new)
                 new.post(e.Stop(Reason("reload", "the reload was given up"), force=True))
-            case r.Finished() if self._finished is not None and not self._finished.done():
+            case rollout.Finished() if self._finished is not None and not self._finished.done():
                 self._finished.set_result(action)
 
     def promote(self, number: int) -> None:
@@ -291,26 +290,30 @@ class Pool:
         over = slot.phase is Phase.STOPPED and slot.incarnation > 0
         if replica in self.leaving and over:
             self.leaving.remove(replica)
-            replica.close()
-            self._advance(r.OldGone(number))
+            self._drop(replica)
+            self._advance(rollout.OldGone(number))
         elif self.successors.get(number) is replica:
             if slot.ready:
-                self._advance(r.NewReady(number))
+                self._advance(rollout.NewReady(number))
             elif over:
-                self._advance(r.NewFailed(number, slot.reason.text))
-                self.successors.pop(number, replica).close()
+                self._advance(rollout.NewFailed(number, slot.reason.text))
+                self._drop(self.successors.pop(number, replica))
         elif self._rollout is not None and self._rollout.in_place:
             self._stepped_in_place(number, slot)
         if over and number >= self.count and self.replicas.get(number) is replica:
             del self.replicas[number]
-            replica.close()
+            self._drop(replica)
         self._house.owner.stepped()
         self.news.tell()
 
+    def _drop(self, replica: Replica) -> None:
+        replica.close()
+        self._house.owner.note(replica.key, None)
+
     def _stepped_in_place(self, number: int, slot: Slot) -> None:
         if slot.phase is Phase.STOPPED:
-            self._advance(r.OldGone(number))
+            self._advance(rollout.OldGone(number))
         elif slot.ready:
-            self._advance(r.NewReady(number))
+            self._advance(rollout.NewReady(number))
         elif slot.phase in (Phase.BACKOFF, Phase.GIVEN_UP):
-            self._advance(r.NewFailed(number, slot.reason.text))
+            self._advance(rollout.NewFailed(number, slot.reason.text))

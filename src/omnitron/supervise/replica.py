@@ -21,12 +21,13 @@ from omnitron.supervise.link import ReplicaLink
 from omnitron.supervise.machine import step
 from omnitron.supervise.news import News
 from omnitron.supervise.output import Output
-from omnitron.supervise.processinfo import environment_of, output_link, read_stat, start_identity
+from omnitron.supervise.processinfo import environment_of, output_link, read_pss, read_stat, start_identity
 from omnitron.supervise.saved import Role, SavedReplica
 from omnitron.supervise.slot import Slot
 from omnitron.supervise.starting import Start, Started
 
 MAILBOX: Final = 1024  # messages; far more than can be under way for one slot
+PSS_EVERY_S: Final = 30.0  # the kernel walks all page tables for it
 LOOK_AGAIN_S: Final = (0.002, 0.25)  # first and longest wait before looking whether a group is empty
 _WARNINGS: Final = frozenset({"exited", "backoff", "not_ready", "startup_timeout", "term_timeout", "drain_timeout"})
 _ERRORS: Final = frozenset({"given_up", "escalated", "stuck", "liveness", "event_loop", "spawn_failed"})
@@ -43,6 +44,9 @@ class Replica:
         self.stats: ReplicaStats | None = None
         self.cpu: float | None = None
         self.rss: int | None = None
+        self.pss: int | None = None
+        self._pss_at = 0.0
+        self.key = house.owner.new_key()
         self.luck = house.rand.random()  # of this incarnation, for recycling
         self.news = News()
         self.link: ReplicaLink | None = None
@@ -67,7 +71,7 @@ class Replica:
 
     @property
     def saved(self) -> SavedReplica:
-        return SavedReplica(role=self.role, slot=self.slot, identity=self.identity, mode=self.mode)
+        return SavedReplica(key=self.key, role=self.role, slot=self.slot, identity=self.identity, mode=self.mode)
 
     def post(self, event: e.Event) -> None:
         """Put a message into the mailbox."""
@@ -99,7 +103,7 @@ class Replica:
         if self.slot == before and not effects:
             self._after_exit(event)
             return
-        house.owner.save()
+        house.owner.note(self.key, self.saved)
         for effect in effects:
             self._perform(effect)
         self._after_exit(event)
@@ -309,7 +313,7 @@ class Replica:
             self.link.close()
             self.link = None
         self._house.addresses.remove(self.process, self.slot.id.slot, incarnation)
-        self.identity, self.cpu, self.rss = "", None, None
+        self.identity, self.cpu, self.rss, self.pss = "", None, None, None
 
     # -- what it uses
 
@@ -322,6 +326,8 @@ class Replica:
         if self._sampled is not None and now > self._sampled[0]:
             self.cpu = max(0.0, 100 * (stat.cpu - self._sampled[1]) / (now - self._sampled[0]))
         self._sampled, self.rss = (now, stat.cpu), stat.rss
+        if now - self._pss_at > PSS_EVERY_S or self.pss is None:
+            self._pss_at, self.pss = now, read_pss(stat.pid)
 
 
 def slot_has_address(spec: ProcessSpec) -> bool:

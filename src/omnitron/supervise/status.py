@@ -6,7 +6,6 @@ from omnitron.base.clock import Clock
 from omnitron.control.keeper import AppSpec, AppStatus, ProcessStatus, ReplicaStatus
 from omnitron.model.state import Phase
 from omnitron.supervise.pool import Pool
-from omnitron.supervise.processinfo import read_pss
 from omnitron.supervise.replica import Replica
 
 _WORST = ("failed", "degraded", "starting", "ready", "stopped")
@@ -48,6 +47,8 @@ def _process(pool: Pool, clock: Clock) -> ProcessStatus:
         ports=pool.spec.ports,
         services=tuple(service for service, _ in pool.spec.services),
         reload="under way" if pool.reloading else pool.verdict,
+        fingerprint=pool.spec.fingerprint,
+        refused=pool.refused_fingerprint,
     )
 
 
@@ -69,7 +70,7 @@ def _replica(replica: Replica, pool: Pool, clock: Clock) -> ReplicaStatus:
         mode=replica.mode,
         cpu=replica.cpu,
         rss=replica.rss,
-        pss=read_pss(slot.pid) if alive and slot.pid is not None else None,
+        pss=replica.pss,
         in_flight=stats.in_flight if stats else 0,
         queued=stats.queued if stats else 0,
         calls=stats.calls if stats else 0,

@@ -24,6 +24,7 @@ from omnitron.control.keeper import AppSpec, ProcessSpec
 from omnitron.control.template import ENV_TEMPLATE, MAX_MESSAGE, Fork, Forked, Loaded, TemplateStart
 from omnitron.logs.write import LogWriter
 from omnitron.model.state import ExitStatus
+from omnitron.model.transports import Transports
 from omnitron.supervise.launching import environment, folder
 from omnitron.supervise.output import Output
 from omnitron.supervise.spawn import Launch, Spawner
@@ -54,7 +55,10 @@ class Template:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_MESSAGE)
         process = self.spec.process
         assert process.module is not None
-        start = TemplateStart(channel=theirs.fileno(), module=process.module, cwd=folder(app, self.spec))
+        start = TemplateStart(
+            channel=theirs.fileno(), module=process.module, cwd=folder(app, self.spec),
+            http=process.transports != Transports(),
+        )  # fmt: skip
         env = {**env, ENV_TEMPLATE: msgspec.json.encode(start).decode()}
         stdout, stderr = self._output.create(process.user)
         argv = (app.python, "-m", "omnitron.child.template")
