@@ -99,7 +99,10 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """state: "ready" (all wanted replicas are), "degraded" (some), "starting", "stopped", "failed" (given up)."""
+    """state: "ready" (all wanted replicas are), "degraded" (some), "starting", "stopped", "failed" (given up).
+
+    fingerprint: of the spec its replicas run; refused: of one whose reload failed, so that the old code serves on.
+    """
 
     name: str
     state: str
@@ -109,6 +112,8 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     ports: dict[str, int] = {}
     services: tuple[str, ...] = ()
     reload: str = ""
+    fingerprint: str = ""
+    refused: str = ""
 
 
 class AppStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,12 +18,14 @@ from omnitron.control.keeper import AppSpec, AppStatus, KeeperApi, ServiceEndpoi
 from omnitron.daemon.journal import Journal
 from omnitron.daemon.keepers import Keeper, Keepers
 from omnitron.model.restart import Backoff
+from omnitron.supervise.processinfo import start_identity
 
 log = logging.getLogger("omnitron.daemon")
 T = TypeVar("T")
 MAILBOX: Final = 256  # messages waiting
 CALL_TIMEOUT_S: Final = 10.0  # of calls a keeper answers at once
 END_MARGIN_S: Final = 15.0  # a keeper's own time, beyond what its replicas may take to stop
+END_PER_PROCESS_S: Final = 60.0  # the keeper has limits of its own; this one is for a keeper that hangs
 KILL_TIMEOUT_S: Final = 10.0
 STEADY_S: Final = 60.0  # a keeper that lived this long is lost for the first time again
 BACKOFF: Final = Backoff()
@@ -51,9 +53,12 @@ class AppTask:
         self.spec: AppSpec | None = None
         self.problem = ""
         """Why there is no keeper though there should be one."""
+        self.refused: dict[str, str] = {}
+        """By process, why its last reload failed."""
         self._keepers, self._journal, self._listener = keepers, journal, listener
         self._clock, self._rand = clock, rand
         self._keeper: Keeper | None = None
+        self._streams: list[asyncio.Task[None]] = []
         self._since = 0.0
         self._losses = 0
         self._mailbox: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue(MAILBOX)
@@ -72,6 +77,7 @@ class AppTask:
     async def ensure(self, spec: AppSpec) -> None:
         """Have a keeper that was told the spec. Raises OperationError; it is tried again in the background."""
         self.spec = spec
+        self.refused.clear()
         await self._ask(self._ensure)
 
     async def end(self, kill: bool = False) -> None:
@@ -177,18 +183,19 @@ class AppTask:
     async def _end(self, kill: bool) -> None:
         if not await self._find() or self._keeper is None:
             return
-        keeper = self._keeper
-        status = await self.status()
-        patience = END_MARGIN_S + sum(15.0 for _ in status.processes) if status else END_MARGIN_S
-        for forced, patience_s in ((kill, patience), (True, KILL_TIMEOUT_S)):
+        keeper, status = self._keeper, await self.status()
+        patience_s = END_MARGIN_S + sum(END_PER_PROCESS_S for _ in status.processes) if status else END_MARGIN_S
+        identity = start_identity(status.keeper_pid) if status else ""
+        for forced, limit_s in ((kill, patience_s), (True, KILL_TIMEOUT_S)):
             try:
-                async with asyncio.timeout(patience_s):
+                async with asyncio.timeout(limit_s):
                     await self._shutdown(keeper, forced)
-                    await self._keepers.ended(self.stack, self.app, patience_s)
+                    if status is not None:
+                        await self._keepers.ended(self.stack, self.app, status.keeper_pid, identity)
                     return
             except TimeoutError:
                 self._journal.tell(
-                    self.stack, self.app, "app.stop_slow", f"not stopped within {patience_s:g} s", "warning"
+                    self.stack, self.app, "app.stop_slow", f"not stopped within {limit_s:g} s", "warning"
                 )
         raise OperationError(
             f"App {self.app!r} of stack {self.stack!r} could not be stopped.",
@@ -200,6 +207,10 @@ class AppTask:
             await keeper.api.shutdown(kill)
         except CallError as error:  # it may end before it has answered
             log.info("the keeper of %s/%s ends: %s", self.stack, self.app, error)
+        for stream in self._streams:  # the keeper waits for those who still listen
+            stream.cancel()
+        if not keeper.gone:
+            keeper.link.leave()
         await asyncio.shield(keeper.link.closed)
 
     async def _show(self, services: list[ServiceEndpoints]) -> None:
@@ -211,8 +222,10 @@ class AppTask:
 
     def _connected(self, keeper: Keeper) -> None:
         self._keeper, self._since = keeper, self._clock.monotonic()
-        self._tasks.start(self._follow(keeper), "events")
-        self._tasks.start(self._expose(keeper), "endpoints")
+        self._streams = [
+            self._tasks.start(self._follow(keeper), "events"),
+            self._tasks.start(self._expose(keeper), "endpoints"),
+        ]
         keeper.link.closed.add_done_callback(lambda _: self._lost(keeper))
         self._journal.tell(self.stack, self.app, "keeper.connected", "")
         self._listener.connected(self.app)
@@ -222,6 +235,8 @@ class AppTask:
         try:
             async for event in keeper.api.events(0):
                 if event.seq > seq or event.time > time:
+                    if event.kind == "rollout.failed":
+                        self.refused[event.subject.partition("/")[2]] = event.reason
                     self._journal.take(event, self.app)
                     self._listener.happened(self.app, event)
         except CallError as error:

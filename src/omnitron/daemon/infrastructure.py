@@ -21,6 +21,7 @@ from omnitron.infra.plan import INFRA_APP
 from omnitron.infra.prepare import Prepared, PrepareRequest
 from omnitron.infra.settle import client_url
 from omnitron.infra.steps import run_step
+from omnitron.model.state import Want
 from omnitron.store.records import Desired
 
 # Not imported: they load the clients of all kinds of servers.
@@ -58,7 +59,7 @@ class Infrastructure:
             cwd=str(make_private(self._home.root)),
         )
         before = self._desired.get(self._stack, INFRA_APP)
-        if before is None or before.spec != spec:
+        if before is None or before.spec != spec or before.want is not Want.UP:
             self._desired.save(put=[Desired(spec=spec)])
         return spec
 

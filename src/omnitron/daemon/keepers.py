@@ -13,6 +13,7 @@ from omnitron.base.home import Home, make_private
 from omnitron.control.keeper import KeeperApi
 from omnitron.rpc.client import connect
 from omnitron.rpc.link import Link
+from omnitron.supervise.processinfo import is_alive
 
 MODULE: Final = "omnitron.supervise.keeper"
 DIAL_TIMEOUT_S: Final = 2.0  # a keeper that lives answers at once
@@ -86,15 +87,11 @@ class Keepers:
         if child is not None and child.poll() is not None:
             del self._children[stack, app]
 
-    async def ended(self, stack: str, app: str, timeout_s: float) -> None:
-        """Wait until the keeper's process, if it is a child of ours, is gone. Raises TimeoutError."""
-        child = self._children.pop((stack, app), None)
-        if child is not None:
-            try:
-                await asyncio.to_thread(child.wait, timeout_s)
-            except subprocess.TimeoutExpired:
-                self._children[stack, app] = child
-                raise TimeoutError from None
+    async def ended(self, stack: str, app: str, pid: int, identity: str) -> None:
+        """Wait until the keeper's process is gone, so that its lock is free. The caller bounds the wait."""
+        while is_alive(pid, identity):  # noqa: ASYNC110 - not always a child of ours, so nobody tells us
+            await asyncio.sleep(DIAL_EVERY_S)
+        self._reap(stack, app)
 
 
 def _not_started(app: str, what: str, log: Path) -> OperationError:

@@ -14,13 +14,14 @@ class Operation:
     """Steps so far and whether it has ended; an equal step of the same subject is said once.
 
     subject: of the final step, such as the stack's name. apps: those it is about. retry: of these, those whose given up
-    processes are to be tried again, once.
+    processes are to be tried again, once. waiting: of these, those that are not settled yet.
     """
 
     def __init__(self, subject: str, apps: frozenset[str], *, retry: bool = False) -> None:
         self.subject = subject
         self.apps = apps
         self.retry = set(apps) if retry else set[str]()
+        self.waiting = set(apps)
         self.ended = False
         self.failed = False
         self._steps: list[Progress] = []
@@ -47,6 +48,12 @@ class Operation:
                 subject=self.subject, state=state, detail=detail, done=True, failed=self.failed, final=True
             )  # fmt: skip
             self._add(final)
+
+    def settled(self, app: str) -> None:
+        """The app is where it should be, or never will be; with the last of its apps the operation ends."""
+        self.waiting.discard(app)
+        if not self.waiting:
+            self.end("failed" if self.failed else "done")
 
     def fail(self, error: OmnitronError) -> None:
         self.end("failed", str(error), failed=True)

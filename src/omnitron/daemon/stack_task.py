@@ -124,6 +124,11 @@ class StackTask:
             if app in operation.apps or app == INFRA_APP:
                 operation.tell(step)
 
+    def _settled(self, app: str) -> None:
+        for operation in self._open:
+            operation.settled(app)
+        self._open = [operation for operation in self._open if not operation.ended]
+
     async def _work(self) -> None:
         try:
             await self._down()
@@ -137,7 +142,8 @@ class StackTask:
             for operation in self._open:
                 operation.fail(InternalError(f"The work on stack {self.name!r} broke off: {error!r}."))
         for operation in self._open:
-            operation.end("failed" if operation.failed else "done")
+            for app in tuple(operation.waiting):
+                operation.settled(app)
         self._open.clear()
         self._doors.journal.changed()
 
@@ -146,6 +152,8 @@ class StackTask:
         going = [r for r in self._records(Want.DOWN) if r.spec.app != INFRA_APP]
         for layer in drain_order(app_order(going)):
             await asyncio.gather(*(self._end(app) for app in layer))
+            for app in layer:
+                self._settled(app)
         if self._doors.desired.idle() & {(self.name, INFRA_APP)}:
             await self._end(INFRA_APP)
         gone = [(self.name, r.spec.app) for r in self._records(Want.DOWN) if r.leaving]
@@ -156,6 +164,10 @@ class StackTask:
 
     async def _end(self, app: str) -> None:
         task = self.task(app)
+        if not await task.adopt():
+            task.spec = None
+            self._tell(Progress(subject=app, state="stopped", done=True))
+            return
         self._tell(Progress(subject=app, state="stopping"))
         watching = self._tasks.start(self._watch_end(task), f"watch the end of {app}")
         try:
@@ -207,6 +219,7 @@ class StackTask:
         except (OmnitronError, TimeoutError) as error:
             detail = str(error) or "its keeper does not answer"
             self._tell(Progress(subject=app, state="failed", detail=detail, done=True, failed=True))
+        self._settled(app)
 
     async def _retry_failed(self, task: AppTask) -> None:
         """`up` is a new chance for what was given up."""
@@ -214,9 +227,10 @@ class StackTask:
         for operation in asked:
             operation.retry.discard(task.app)
         status = await task.status() if asked else None
-        for process in status.processes if status else ():
-            if process.state == "failed":
-                await task.keeper.start(process.name, None)
+        if status is not None and status.state == "failed":
+            failed = [process.name for process in status.processes if process.state == "failed"]
+            for process in failed or (None,):  # none: the app was stopped as a whole
+                await task.keeper.start(process, None)
 
     async def _settle(self, task: AppTask, spec: AppSpec) -> list[Progress]:
         """Tell the progress until every process is ready or failed, or it takes too long. Which failed, and why."""
@@ -225,7 +239,7 @@ class StackTask:
             async with asyncio.timeout(timeout_s):
                 return [step for step in await self._watch(task, spec) if step.failed]
         except TimeoutError:
-            late = [step for step in steps(spec, await task.status()) if not step.done]
+            late = [step for step in steps(spec, await task.status(), task.refused) if not step.done]
         failed = [
             Progress(
                 subject=step.subject,
@@ -244,7 +258,7 @@ class StackTask:
         with self._doors.journal.watch() as changed:
             while True:
                 changed.clear()
-                progress = steps(spec, await task.status())
+                progress = steps(spec, await task.status(), task.refused)
                 for step in progress:
                     self._tell(step)
                 if settled(progress):

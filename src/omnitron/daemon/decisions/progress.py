@@ -1,19 +1,27 @@
 """What a keeper's status says about an operation: which processes are where they should be, and which never will."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from omnitron.control.daemon import Progress
 from omnitron.control.keeper import AppSpec, AppStatus, ProcessSpec, ProcessStatus, ReplicaStatus
 from omnitron.model.state import Phase, Want
 
-STARTUP_MARGIN_S = 30.0
+STARTUP_MARGIN_S: Final = 30.0
+MAX_DETAILS: Final = 3  # replicas named in one line
 
 
-def steps(spec: AppSpec, status: AppStatus | None) -> list[Progress]:
-    """One for each process of the spec, and for each that should be gone and is not."""
+def steps(spec: AppSpec, status: AppStatus | None, refused: Mapping[str, str]) -> list[Progress]:
+    """One for each process of the spec, and for each that should be gone and is not.
+
+    refused: process to why its last reload failed.
+    """
     found = {process.name: process for process in status.processes} if status else {}
     wanted = {process.process.name for process in spec.processes}
-    result = [_step(spec.app, process, found.get(process.process.name)) for process in spec.processes]
+    result = [
+        _step(spec.app, process, found.get(process.process.name), status, refused.get(process.process.name, ""))
+        for process in spec.processes
+    ]
     return result + [_leaving(spec.app, process) for name, process in found.items() if name not in wanted]
 
 
@@ -31,23 +39,36 @@ def ready_timeout(spec: AppSpec) -> float:
     return STARTUP_MARGIN_S + sum(float(p.process.startup_timeout) for p in spec.processes if p.want == Want.UP)
 
 
-def _step(app: str, spec: ProcessSpec, status: ProcessStatus | None) -> Progress:
+def _step(app: str, spec: ProcessSpec, process: ProcessStatus | None, status: AppStatus | None, why: str) -> Progress:
     subject = f"{app}/{spec.process.name}"
-    if status is None or status.want != spec.want:
+    if process is None or process.want != spec.want:
+        if status is not None and process is not None and status.state == "failed":
+            return _failed(subject, next((_detail(replica) for replica in process.replicas), "the app has failed"))
         return Progress(subject=subject, state="waiting", detail="its keeper has not begun")
     if spec.want == Want.DOWN:
-        return _leaving(app, status) if status.state != "stopped" else _done(subject, "stopped")
-    if status.reload:
-        return Progress(subject=subject, state="reloading", detail=status.reload)
-    replicas = tuple(_current(status))
-    if status.state == "ready" and len(replicas) >= status.count:
-        return _done(subject, "ready")
-    stuck = [replica for replica in replicas if replica.phase == Phase.GIVEN_UP]
-    moving = [replica for replica in replicas if not replica.ready and replica.phase != Phase.GIVEN_UP]
-    if status.state == "failed" or (stuck and not moving):
-        detail = next((_detail(replica) for replica in stuck or replicas), "it has failed")
-        return Progress(subject=subject, state="failed", detail=detail, done=True, failed=True)
-    return Progress(subject=subject, state=status.state, detail="; ".join(_detail(replica) for replica in moving[:3]))
+        return _leaving(app, process) if process.state != "stopped" else _done(subject, "stopped")
+    if process.fingerprint != spec.fingerprint:
+        if why or process.refused == spec.fingerprint:
+            return _failed(subject, why or process.reload)
+        return Progress(subject=subject, state="reloading", detail=_moving(process))
+    if process.count != spec.count and spec.process.scaling.strategy == "manual":
+        return Progress(subject=subject, state="scaling", detail=f"{process.count} -> {spec.count}")
+    return _replicas(subject, process)
+
+
+def _replicas(subject: str, process: ProcessStatus) -> Progress:
+    if process.state in ("ready", "stopped"):  # stopped by itself: its work is done
+        return _done(subject, process.state)
+    current = tuple(_current(process))
+    stuck = [replica for replica in current if replica.phase == Phase.GIVEN_UP]
+    moving = [replica for replica in current if not replica.ready and replica.phase != Phase.GIVEN_UP]
+    if process.state == "failed" or (stuck and not moving):
+        return _failed(subject, next((_detail(replica) for replica in stuck or current), "it has failed"))
+    return Progress(subject=subject, state=process.state, detail=_moving(process))
+
+
+def _moving(process: ProcessStatus) -> str:
+    return "; ".join(_detail(replica) for replica in process.replicas[:MAX_DETAILS] if not replica.ready)
 
 
 def _current(status: ProcessStatus) -> Iterator[ReplicaStatus]:
@@ -68,3 +89,7 @@ def _detail(replica: ReplicaStatus) -> str:
 
 def _done(subject: str, state: str) -> Progress:
     return Progress(subject=subject, state=state, done=True)
+
+
+def _failed(subject: str, detail: str) -> Progress:
+    return Progress(subject=subject, state="failed", detail=detail, done=True, failed=True)

@@ -1,0 +1,7 @@
+"""`python -m omnitron.daemon`."""
+
+import sys
+
+from omnitron.daemon.boot import main
+
+sys.exit(main())

@@ -1,0 +1,143 @@
+"""Puts the daemon together and runs it: `python -m omnitron.daemon --home H [--foreground]`.
+
+One daemon per home, by a lock that the kernel takes back however the daemon ends. The socket is opened when the living
+keepers have been found, so the first answer is about what really runs.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from omnitron.base.clock import SystemClock
+from omnitron.base.errors import OmnitronError, Refused
+from omnitron.base.home import Home, make_private, write_atomic
+from omnitron.base.log import log_json
+from omnitron.base.rand import SystemRand
+from omnitron.control.daemon import DaemonApi, DaemonInfo
+from omnitron.daemon.api import Api
+from omnitron.daemon.desired import DesiredState
+from omnitron.daemon.infra_record import infra_records
+from omnitron.daemon.journal import Journal
+from omnitron.daemon.keepers import Keepers
+from omnitron.daemon.recover import recovered
+from omnitron.daemon.stack_task import Doors
+from omnitron.daemon.supervisor import Supervisor
+from omnitron.rpc.contract import contract_of
+from omnitron.rpc.server import RpcServer
+from omnitron.store.store import Store, open_store
+
+log = logging.getLogger("omnitron.daemon")
+EXIT_FAILED: Final = 1
+EXIT_REFUSED: Final = 3
+DRAIN_S: Final = 1.0  # for answers on their way when the daemon ends
+BACKLOG: Final = 128
+VERSION: Final = "0.1.0"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0, 1 if it can not run, 3 if another daemon has this home."""
+    parser = argparse.ArgumentParser(prog="omnitron.daemon")
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--foreground", action="store_true", help="log for people, to the terminal")
+    options = parser.parse_args(argv)
+    home = Home(options.home)
+    try:
+        make_private(home.root)
+        lock = take_lock(home)
+        _start_log(home, options.foreground)
+        asyncio.run(serve(home))
+    except OmnitronError as error:
+        print(f"omnitron daemon: {error}", file=sys.stderr)
+        return EXIT_REFUSED if isinstance(error, Refused) else EXIT_FAILED
+    os.close(lock)
+    return 0
+
+
+def take_lock(home: Home) -> int:
+    """The descriptor that holds the home's lock. Raises Refused with the pid of the daemon that has it."""
+    descriptor = os.open(home.daemon_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise Refused(
+            f"A daemon already runs for {home.root}, with pid {pid}.",
+            remedy="Use it, or end it with `omnitron kill`.",
+            details={"pid": pid},
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _start_log(home: Home, foreground: bool) -> None:
+    if foreground:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    else:
+        log_json(open(home.daemon_log, "a", buffering=1))  # noqa: SIM115 - open as long as the process
+
+
+async def serve(home: Home) -> None:
+    """Run until told to stop by SIGTERM, SIGINT or `shutdown`. What is supervised runs on."""
+    clock, stopped = SystemClock(), asyncio.Event()
+    store = open_store(home.store, clock)
+    try:
+        supervisor = _supervisor(home, store, clock)
+        info = DaemonInfo(
+            pid=os.getpid(), version=VERSION, home=str(home.root), since=clock.now(), python=sys.executable
+        )
+        server = RpcServer(name="daemon")
+        server.add(contract_of(DaemonApi), Api(supervisor, info, stopped.set))
+        await supervisor.resume()
+        await server.serve(listening(home.daemon_socket))
+        write_atomic(home.daemon_info, msgspec.json.format(msgspec.json.encode(info)))
+        log.info("daemon %d serves %s", info.pid, home.root)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await stopped.wait()
+        log.info("daemon %d ends; what it supervises runs on", info.pid)
+        await server.drain(DRAIN_S)
+        await server.close()
+        await supervisor.close()
+        home.daemon_info.unlink(missing_ok=True)
+        home.daemon_socket.unlink(missing_ok=True)
+    finally:
+        store.close()
+
+
+def _supervisor(home: Home, store: Store, clock: SystemClock) -> Supervisor:
+    journal = Journal(store, clock)
+    if store.moved is not None:
+        records, claims = recovered(home, infra_records(store.secrets()))
+        store.save(put=records, claims=claims)
+        names = ", ".join(f"{r.spec.stack}/{r.spec.app}" for r in records) or "nothing"
+        text = f"the store was damaged and is now {store.moved.name}; rebuilt from what keepers run: {names}"
+        journal.tell("", "daemon", "store.corrupt", text, "error")
+    keepers = Keepers(home, clock)
+    return Supervisor(Doors(home, clock, SystemRand(), keepers, journal, DesiredState(store)))
+
+
+def listening(path: Path) -> socket.socket:
+    """A listening Unix socket for this user only. A socket left by a dead daemon is replaced: we hold the lock."""
+    make_private(path.parent)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
