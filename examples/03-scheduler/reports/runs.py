@@ -35,7 +35,7 @@ class Runs:
         return [{"second": int(at), "replica": replica, "ok": ok, "failed": failed} for at, replica, ok, failed in rows]
 
 
-@provide
+@provide()
 async def runs() -> AsyncIterator[Runs]:
     """Next to the other state of this stack."""
     name = f"reports-{os.environ['OMNITRON_STACK']}-{os.getuid()}-{os.environ.get('REPORTS_RUNS', 'runs')}.db"

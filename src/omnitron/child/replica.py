@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from omnitron.base.clock import Clock
 from omnitron.base.errors import OmnitronError
+from omnitron.base.home import make_private
 from omnitron.base.names import ReplicaId
 from omnitron.base.rand import Rand
 from omnitron.base.tasks import TaskSet
@@ -259,5 +260,5 @@ def _class(ref: str) -> type:
 def _state_dir(boot: BootSpec) -> Path:
     """Beside the keeper's socket; where there is no keeper, in the temporary directory."""
     if boot.keeper_socket:
-        return Path(boot.keeper_socket).parent / "state"
-    return Path(tempfile.gettempdir()) / f"omnitron-{os.geteuid()}" / boot.stack / boot.app / "state"
+        return make_private(Path(boot.keeper_socket).parent / "state")
+    return make_private(Path(tempfile.gettempdir()) / f"omnitron-{os.geteuid()}" / boot.stack / boot.app / "state")

@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeVar
 import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from omnitron.base.clock import Clock, SystemClock
@@ -117,11 +118,13 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         """From the pool. An OSError of connecting is Postgres's, one raised in the block is the app's own business."""
-        with _typed_errors((OSError, TimeoutError, *_DRIVER_ERRORS)):
+        with _typed_errors((OSError, TimeoutError, PoolTimeoutError, *_DRIVER_ERRORS)):
             connection = await self.engine.connect()
-        with _typed_errors(_DRIVER_ERRORS):
-            async with connection:
+        try:
+            with _typed_errors(_DRIVER_ERRORS):
                 yield connection
+        finally:
+            await connection.close()
 
     async def retry_transient(self, work: Callable[[], Awaitable[T]], *, for_s: float = RETRY_FOR_S) -> T:
         """Await `work()`, again after DatabaseUnavailable, for about `for_s` seconds; then that error is raised.
@@ -158,4 +161,4 @@ def is_transient(error: BaseException) -> bool:
         return error.connection_invalidated or (cause is not None and is_transient(cause))
     if isinstance(error, asyncpg.InterfaceError):
         return any(words in str(error) for words in _CLOSED)
-    return isinstance(error, (*_TRANSIENT, OSError, TimeoutError))
+    return isinstance(error, (*_TRANSIENT, OSError, TimeoutError, PoolTimeoutError))
