@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from omnitron.infra.plan import ServicePlan
-from omnitron.infra.prepare import Prepared
+from omnitron.infra.requests import Prepared
 from omnitron.infra.settle import Settled
 from omnitron.store.records import Secret
 

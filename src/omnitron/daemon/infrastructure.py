@@ -15,20 +15,27 @@ from omnitron.daemon.decisions.fingerprint import digest
 from omnitron.daemon.desired import DesiredState
 from omnitron.daemon.infra_record import InfraRecord, infra_records
 from omnitron.daemon.journal import Journal
-from omnitron.infra import prepare
 from omnitron.infra.app import infra_app
 from omnitron.infra.plan import INFRA_APP
-from omnitron.infra.prepare import Prepared, PrepareRequest
+from omnitron.infra.requests import (
+    MIGRATE,
+    MIGRATE_TIMEOUT,
+    PREPARE,
+    PREPARE_TIMEOUT,
+    PROVISION,
+    PROVISION_TIMEOUT,
+    Migrated,
+    MigrateRequest,
+    Prepared,
+    PrepareRequest,
+    Provisioned,
+    ProvisionRequest,
+)
 from omnitron.infra.settle import client_url
 from omnitron.infra.steps import run_step
 from omnitron.model.state import Want
 from omnitron.store.records import Desired
 
-# Not imported: they load the clients of all kinds of servers.
-PROVISION: Final = "omnitron.infra.provision"
-PROVISION_TIMEOUT_S: Final = 180.0
-MIGRATE: Final = "omnitron.infra.migrate"
-MIGRATE_TIMEOUT_S: Final = 3600.0  # it may rewrite a large table
 MIGRATION_FILES: Final = (".py", ".sql", ".ini", ".mako")
 Tell = Callable[[Progress], None]
 
@@ -70,19 +77,13 @@ class Infrastructure:
             if record.provisioned == mark:
                 continue
             subject = f"{INFRA_APP}/{record.plan.name}"
-            request = {"plan": record.plan, "settled": record.settled}
-            result = await run_step(
-                PROVISION,
-                request,
-                dict[str, Any],
-                timeout=PROVISION_TIMEOUT_S,
-                say=_said(subject, "starting", tell),
-            )
-            version = str(result.get("version", ""))
-            self._save(record, provisioned=mark, version=version)
-            self._made_anew(record, result.get("created", ()))
-            self._journal.tell(self._stack, subject, "infra.ready", version)
-            tell(Progress(subject=subject, state="ready", detail=version, done=True))
+            request = ProvisionRequest(plan=record.plan, settled=record.settled)
+            say = _said(subject, "starting", tell)
+            result = await run_step(PROVISION, request, Provisioned, timeout=PROVISION_TIMEOUT, say=say)
+            self._save(record, provisioned=mark, version=result.version)
+            self._made_anew(record, result.created)
+            self._journal.tell(self._stack, subject, "infra.ready", result.version)
+            tell(Progress(subject=subject, state="ready", detail=result.version, done=True))
 
     def _made_anew(self, record: InfraRecord, databases: Collection[str]) -> None:
         """Empty databases need their migrations, whatever was run before."""
@@ -102,18 +103,18 @@ class Infrastructure:
                 files = await asyncio.to_thread(code_hash, f"{spec.cwd}/{client.migrations}", MIGRATION_FILES)
                 if record.provision == (mark := digest(url, client.migrations, files)):
                     continue
-                request = {"app": spec.app, "url": url, "folder": client.migrations}
+                request = MigrateRequest(app=spec.app, url=url, folder=client.migrations)
                 say = _said(spec.app, "migrating", tell)
                 result = await run_step(
                     MIGRATE,
                     request,
-                    dict[str, Any],
-                    timeout=MIGRATE_TIMEOUT_S,
+                    Migrated,
+                    timeout=MIGRATE_TIMEOUT,
                     python=spec.python,
                     cwd=spec.cwd,
                     say=say,
                 )
-                applied = ", ".join(result.get("applied", ())) or "nothing new"
+                applied = ", ".join(result.applied) or "nothing new"
                 self._journal.tell(self._stack, spec.app, "app.migrated", applied)
                 current = self._desired.get(self._stack, spec.app) or record
                 self._desired.save(put=[msgspec.structs.replace(current, provision=mark)])
@@ -132,10 +133,10 @@ class Infrastructure:
         )
         try:
             prepared = await run_step(
-                prepare.MODULE,
+                PREPARE,
                 request,
                 Prepared,
-                timeout=prepare.TIMEOUT,
+                timeout=PREPARE_TIMEOUT,
                 say=_said(subject, "starting", tell),
             )
         except OmnitronError as error:

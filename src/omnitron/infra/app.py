@@ -6,7 +6,7 @@ from typing import Final
 
 from omnitron.control.keeper import AppSpec, ProcessSpec
 from omnitron.infra.plan import INFRA_APP
-from omnitron.infra.prepare import Prepared
+from omnitron.infra.requests import Prepared
 from omnitron.model.shutdown import Shutdown
 
 STOP_TIMEOUT: Final = 60.0  # seconds; the last checkpoint of a busy Postgres, before it is killed

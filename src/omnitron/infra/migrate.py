@@ -12,33 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-import msgspec
 
 from omnitron.base.errors import DefinitionError, OmnitronError, OperationError
+from omnitron.infra.requests import Migrated, MigrateRequest
 from omnitron.infra.sql_files import apply_sql, migration_failed
 from omnitron.infra.steps import Say, serve_step
 
-MODULE: Final = "omnitron.infra.migrate"
-TIMEOUT: Final = 3600.0  # seconds; a migration may rewrite a large table
 LOCK_POLL: Final = (
     0.1  # seconds; waiting in a query would hold a snapshot, and CREATE INDEX CONCURRENTLY waits for those
 )
 LOCK_KEY: Final = 0x6D696772  # "migr": of the advisory lock in the app's database
 _ENVIRONMENT: Final = Path(__file__).parent / "alembic_env"
-
-
-class MigrateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """url: of the app's role. folder: as declared, relative to the working folder."""
-
-    app: str
-    url: str
-    folder: str
-
-
-class Migrated(msgspec.Struct, frozen=True, kw_only=True):
-    """applied: revisions or files applied now, in order."""
-
-    applied: tuple[str, ...] = ()
 
 
 async def migrate(request: MigrateRequest, say: Say) -> Migrated:

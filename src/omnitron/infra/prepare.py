@@ -9,8 +9,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from omnitron.base.errors import OperationError, Refused
 from omnitron.base.home import MAX_SOCKET_PATH
 from omnitron.infra.drivers import cluster, native
@@ -19,31 +17,11 @@ from omnitron.infra.drivers.users import RunAs, check_passage, choose_user, make
 from omnitron.infra.kinds import postgres, redis
 from omnitron.infra.kinds.postgres import PostgresConfig
 from omnitron.infra.kinds.redis import RedisConfig
-from omnitron.infra.plan import ServicePlan
+from omnitron.infra.requests import Prepared, PrepareRequest
 from omnitron.infra.steps import Say, serve_step
 from omnitron.model.process import Process
 
-MODULE: Final = "omnitron.infra.prepare"
-TIMEOUT: Final = 600.0  # seconds; a copy and a sync on a slow disk
 ROOT_CACHE: Final = Path("/var/lib/omnitron/cache")
-
-
-class PrepareRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """folder: of this service, `Home.data_dir(stack) / plan.name`. cache: None for the machine's or the user's own."""
-
-    plan: ServicePlan
-    port: int
-    password: str
-    folder: str
-    cache: str | None = None
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """process: for the keeper. version: as in "PostgreSQL 18.6". fingerprint: changes when a restart is needed."""
-
-    process: Process
-    version: str
-    fingerprint: str
 
 
 def prepare(request: PrepareRequest, say: Say) -> Prepared:

@@ -4,30 +4,13 @@ Postgres: a database and a role per app. Redis: nothing to make; but does it ans
 databases?
 """
 
-from typing import Final
-
-import msgspec
 
 from omnitron.base.errors import OperationError
 from omnitron.infra.drivers.redis_check import check_redis
 from omnitron.infra.plan import ServicePlan
+from omnitron.infra.requests import Provisioned, ProvisionRequest
 from omnitron.infra.settle import Settled, client_url, server_url
 from omnitron.infra.steps import Say, serve_step
-
-MODULE: Final = "omnitron.infra.provision"
-TIMEOUT: Final = 180.0  # seconds for all of it
-
-
-class ProvisionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    plan: ServicePlan
-    settled: Settled
-
-
-class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
-    """version: as the server says, such as "PostgreSQL 18.6". created: databases made now."""
-
-    version: str
-    created: tuple[str, ...] = ()
 
 
 async def provision(request: ProvisionRequest, say: Say) -> Provisioned:

@@ -6,7 +6,7 @@ import pytest
 from infra_servers import POSTGRES_MAJORS, Server, app, query
 
 from omnitron.base.errors import DefinitionError
-from omnitron.infra.migrate import MODULE, Migrated, MigrateRequest
+from omnitron.infra.requests import MIGRATE, Migrated, MigrateRequest
 from omnitron.infra.steps import run_step
 
 pytestmark = pytest.mark.skipif(not POSTGRES_MAJORS, reason="no Postgres on this machine")
@@ -47,7 +47,7 @@ def revise(folder: Path, revision: str, before: str | None, statement: str) -> N
 
 async def migrate(server: Server, name: str, cwd: Path, folder: str = "migrations") -> tuple[str, ...]:
     request = MigrateRequest(app=name, url=server.url(name), folder=folder)
-    return (await run_step(MODULE, request, Migrated, cwd=str(cwd), timeout=60)).applied
+    return (await run_step(MIGRATE, request, Migrated, cwd=str(cwd), timeout=60)).applied
 
 
 async def test_two_at_once_apply_each_revision_once(shared: Server, tmp_path: Path) -> None:
