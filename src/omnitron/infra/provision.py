@@ -4,7 +4,6 @@ Postgres: a database and a role per app. Redis: nothing to make; but does it ans
 databases?
 """
 
-
 from omnitron.base.errors import OperationError
 from omnitron.infra.drivers.redis_check import check_redis
 from omnitron.infra.plan import ServicePlan

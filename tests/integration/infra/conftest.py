@@ -41,9 +41,9 @@ def servers(place: Path, cache: Path) -> Iterator[Callable[[ServicePlan], Server
         server.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(cache: Path) -> Iterator[Server]:
-    """A Postgres for the tests of one file that do not restart it; each makes apps of its own with `with_apps`."""
+    """A Postgres for the tests that do not restart it; each makes apps of its own with `with_apps`."""
     folder = open_folder()
     server = Server(native_plan(app("first", database=True)), folder, cache)
     try:

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from omnitron.base.rand import SystemRand
-from omnitron.infra import prepare, provision
+from omnitron.infra import prepare, provision, requests
 from omnitron.infra.drivers import native
 from omnitron.infra.plan import ServicePlan, plan_infra
 from omnitron.infra.settle import Settled, app_env, server_url, settle
@@ -65,15 +65,15 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.steps: list[str] = []
 
-    async def prepare(self, **changes: Any) -> prepare.Prepared:
+    async def prepare(self, **changes: Any) -> requests.Prepared:
         assert self.settled.port is not None
-        request = prepare.PrepareRequest(
+        request = requests.PrepareRequest(
             plan=self.plan, port=self.settled.port, password=self.settled.password,
             folder=str(self.folder), cache=str(self.cache), **changes,
         )  # fmt: skip
         if self.throwaway:
             self.prepared = await run_step(
-                prepare.MODULE, request, prepare.Prepared, timeout=prepare.TIMEOUT, say=self.steps.append
+                requests.PREPARE, request, requests.Prepared, timeout=requests.PREPARE_TIMEOUT, say=self.steps.append
             )
         else:
             self.prepared = prepare.prepare(request, self.steps.append)
@@ -130,10 +130,10 @@ class Server:
     def admin_url(self) -> str:
         return server_url(self.plan, self.settled)
 
-    async def provision(self) -> provision.Provisioned:
-        request = provision.ProvisionRequest(plan=self.plan, settled=self.settled)
+    async def provision(self) -> requests.Provisioned:
+        request = requests.ProvisionRequest(plan=self.plan, settled=self.settled)
         if self.throwaway:
-            return await run_step(provision.MODULE, request, provision.Provisioned, timeout=provision.TIMEOUT)
+            return await run_step(requests.PROVISION, request, requests.Provisioned, timeout=requests.PROVISION_TIMEOUT)
         return await provision.provision(request, lambda _: None)
 
     async def up(self) -> "Server":

@@ -7,7 +7,7 @@ from infra_servers import POSTGRES_MAJORS, Server, app, ecosystem_of, facts, que
 
 from omnitron.base.errors import OperationError, Refused
 from omnitron.base.rand import SystemRand
-from omnitron.infra import provision
+from omnitron.infra import provision, requests
 from omnitron.infra.plan import ServicePlan, plan_infra
 from omnitron.infra.settle import Settled, app_env, settle
 from omnitron.infra.steps import run_step
@@ -25,7 +25,7 @@ def external(url: str, stack: str, *systems: System) -> tuple[ServicePlan, Settl
 
 
 async def bring_up(plan: ServicePlan, settled: Settled) -> Any:
-    request = provision.ProvisionRequest(plan=plan, settled=settled)
+    request = requests.ProvisionRequest(plan=plan, settled=settled)
     return await provision.provision(request, lambda _: None)
 
 
@@ -77,7 +77,7 @@ async def test_a_wrong_password_is_said_at_once(shared: Server) -> None:
 async def test_an_error_of_the_throwaway_process_arrives_as_itself(shared: Server) -> None:
     plan, settled = external(shared.admin_url, "dev", app("ledger", database=True))
     broken = msgspec.structs.replace(plan, config=msgspec.structs.replace(plan.config, url="http://nowhere"))
-    request = provision.ProvisionRequest(plan=broken, settled=settled)
+    request = requests.ProvisionRequest(plan=broken, settled=settled)
     with pytest.raises(OperationError) as caught:
-        await run_step(provision.MODULE, request, provision.Provisioned, timeout=60)
+        await run_step(requests.PROVISION, request, requests.Provisioned, timeout=60)
     assert caught.value.remedy.startswith("Check user, password")

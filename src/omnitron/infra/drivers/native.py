@@ -117,11 +117,8 @@ def no_server(preset: str) -> OperationError:
 
 def reachable(found: Installation, run_as: RunAs, cache: Path) -> Installation:
     """The installation, or a copy of it, that this user can run."""
-    try:
-        if run_as.run([found.server, "--version"]).returncode == 0:
-            return found
-    except PermissionError:
-        pass  # the question was whether it can; below is what follows from no
+    if _can_run(found.server, run_as):
+        return found
     if found.base is None:
         raise OperationError(
             f"User {run_as.name!r} can not run {found.server}.", remedy='Choose another: config={"user": "..."}.'
@@ -131,6 +128,13 @@ def reachable(found: Installation, run_as: RunAs, cache: Path) -> Installation:
         if not target.exists():
             _copy(found.base, found.parts, target)
     return replace(found, server=target / found.server.relative_to(found.base))
+
+
+def _can_run(server: Path, run_as: RunAs) -> bool:
+    try:
+        return run_as.run([server, "--version"]).returncode == 0
+    except PermissionError:
+        return False
 
 
 def _copy(base: Path, parts: Iterable[str], target: Path) -> None:
