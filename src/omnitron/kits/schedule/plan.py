@@ -6,7 +6,7 @@ from typing import Final
 from omnitron.declare.schedule import JobPolicy
 from omnitron.kits.schedule.times import Times
 
-FIRE_LIMIT: Final = 100  # firings of one job at once, the latest; older ones are skipped
+FIRE_LIMIT: Final = 32  # firings of one job at once, the latest; older ones are skipped
 _FIRST_WINDOW_S: Final = 64.0
 
 

@@ -115,8 +115,11 @@ class Scheduler:
         since, seen = await self._ask(ledger.job, job.name, now)
         policy = job.mark.policy
         planned = plan(times_of(job.mark, since), policy, seen, now)
+        overlap = policy.overlap
+        if policy.misfire == "run_all" and overlap == "skip" and len(planned.fire) > 1:
+            overlap = "queue"  # made up for one after the other: they must not skip each other
         for scheduled in planned.fire:
-            claim = await self._ask(ledger.claim, job.name, scheduled, self._owner, policy.overlap, now)
+            claim = await self._ask(ledger.claim, job.name, scheduled, self._owner, overlap, now)
             if claim == "running" or claim == "queued":
                 self._begin(job, scheduled, queued=claim == "queued")
             elif claim == "skipped":
