@@ -2,9 +2,8 @@ from child_keeping import Keep
 
 from omnitron.declare.rpc import rpc
 from omnitron.declare.service import service
-from omnitron.model.process import Process
 
-GREETER = '''
+GREETER = """
 from omnitron.declare.service import service
 from omnitron.declare.rpc import rpc
 
@@ -13,7 +12,7 @@ class Greeter:
     @rpc
     async def hello(self, name: str) -> str:
         return f"hello {name}"
-'''
+"""
 
 
 @service("greeter@1.0.0")

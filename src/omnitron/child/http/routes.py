@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from omnitron.base.errors import DefinitionError, InvalidResult
 from omnitron.child.assembly import RouteTarget
 from omnitron.child.http.problems import Problem
-from omnitron.child.http.rpc import encode_json
+from omnitron.child.http.rpc import encode_json, paced
 
 Handler = Callable[[Request], Awaitable[Any]]
 _PART: Final = re.compile(r"\{(\w+)(?::(\w+))?\}")
@@ -79,7 +79,7 @@ def as_response(result: Any, where: str) -> Response:
     if isinstance(result, bytes):
         return Response(result, media_type="application/octet-stream")
     if isinstance(result, AsyncIterator):
-        return StreamingResponse(result)
+        return StreamingResponse(paced(result))
     try:
         return Response(encode_json(result), media_type="application/json")
     except (TypeError, ValueError, NotImplementedError, msgspec.MsgspecError) as error:

@@ -9,7 +9,7 @@ request over HTTP takes the place of a call.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
 from contextvars import copy_context
 from typing import Any, Final
@@ -29,6 +29,8 @@ log = logging.getLogger("omnitron.http")
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
+ITEMS_PER_TURN: Final = 64
+"""Of a stream, in a turn of the event loop."""
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 encode_json: Final = msgspec.json.Encoder(enc_hook=encode_hook).encode
@@ -49,6 +51,20 @@ async def read_body(receive: Receive) -> bytes:
         message = await receive()
         parts.append(message.get("body", b""))
     return b"".join(parts)
+
+
+async def paced(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The same, giving way to others now and then: while its client reads fast, or is gone, nothing else would."""
+    count = 0
+    try:
+        async for item in items:
+            yield item
+            count += 1
+            if count % ITEMS_PER_TURN == 0:
+                await asyncio.sleep(0)
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
 
 
 class Turn:
@@ -166,7 +182,7 @@ class Endpoint:
     ) -> None:
         events = b"text/event-stream" in accept
         kind, before, after = (_EVENTS, b"data: ", b"\n\n") if events else (_NDJSON, b"", b"\n")
-        items: AsyncIterator[Any] = self._served.call(args)
+        items = paced(self._served.call(args))
         exchange.streaming = True
         await send({"type": "http.response.start", "status": 200, "headers": [kind, _NO_CACHE, *headers]})
         try:
@@ -184,8 +200,7 @@ class Endpoint:
             body = last + problem.body(**more) + after
             await send({"type": "http.response.body", "body": body, "more_body": True})
         finally:
-            if hasattr(items, "aclose"):
-                await items.aclose()
+            await items.aclose()
         await send({"type": "http.response.body", "body": b""})
 
 
