@@ -38,53 +38,69 @@ def _pipe_path(run: Path, process: str, slot: int, incarnation: int, end: str) -
 
 
 class Output:
-    """Both pipes of one incarnation. Made by `create` before a start, by `reopen` when a replica is adopted."""
+    """Both pipes of one incarnation: `create` them before a start; one that is adopted has them already."""
 
     def __init__(self, run: Path, process: str, slot: int, incarnation: int) -> None:
         self._paths = {end: _pipe_path(run, process, slot, incarnation, end) for end in _STREAMS}
+        self._readers: list[int] = []
         self._pipes: list[_Pipe] = []
 
-    def create(self, user: str | None) -> tuple[int, int]:
-        """Descriptors to become standard output and error; close them with `given` once they are passed on."""
+    def create(self, user: str | None) -> list[int]:
+        """Descriptors to become standard output and error; close them once they are passed on.
+
+        The reading ends are opened here too: a pipe nobody has open forgets what a short-lived writer left in it.
+        """
+        writers = []
         for path in self._paths.values():
             path.unlink(missing_ok=True)
             os.mkfifo(path, 0o600)
             if user is not None:
                 os.chown(path, pwd.getpwnam(user).pw_uid, -1)
-        out, err = (os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in self._paths.values())
-        return out, err
+            writers.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            self._readers.append(_open_reader(path))
+        return writers
 
     def read_on(self, app: str, process: str, slot: int, pid: int, writer: LogWriter, clock: Clock) -> None:
         """Begin to move what is printed into the log."""
-        for end, path in self._paths.items():
-            source = Source(app, process, slot, pid, _STREAMS[end])
-            try:
-                self._pipes.append(_Pipe(path, Encoder(source), writer, clock))
-            except FileNotFoundError:
-                log.error("the output pipe %s is gone: what replica %s prints to it is lost", path, pid)
+        try:
+            readers = self._readers or [_open_reader(path) for path in self._paths.values()]
+        except FileNotFoundError as error:
+            log.error("the output pipe %s is gone: what process %s prints is lost", error.filename, pid)
+            return
+        self._readers = []
+        for reader, stream in zip(readers, _STREAMS.values(), strict=True):
+            source = Source(app, process, slot, pid, stream)
+            self._pipes.append(_Pipe(reader, Encoder(source), writer, clock))
 
     def end(self) -> None:
         """Read what is left, close, and remove the pipes."""
         for pipe in self._pipes:
             pipe.close()
-        self._pipes.clear()
+        for reader in self._readers:
+            os.close(reader)
+        self._pipes, self._readers = [], []
         for path in self._paths.values():
             path.unlink(missing_ok=True)
+
+
+def _open_reader(path: Path) -> int:
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(reader, _F_SETPIPE_SZ, PIPE_BYTES)
+    except OSError as error:  # a user may own only so many pages of pipes: 64 KiB do as well
+        log.debug("%s stays at its standard size: %s", path, error)
+    return reader
 
 
 class _Pipe:
     """The reading end of one pipe."""
 
-    def __init__(self, path: Path, encoder: Encoder, writer: LogWriter, clock: Clock) -> None:
+    def __init__(self, descriptor: int, encoder: Encoder, writer: LogWriter, clock: Clock) -> None:
+        self._descriptor = descriptor
         self._encoder = encoder
         self._writer = writer
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            fcntl.fcntl(self._descriptor, _F_SETPIPE_SZ, PIPE_BYTES)
-        except OSError as error:  # a user may own only so many pages of pipes: 64 KiB do as well
-            log.debug("%s stays at its standard size: %s", path, error)
         self._loop.add_reader(self._descriptor, self._read)
         self._reading = True
 

@@ -80,7 +80,7 @@ class Start:
     def _open(self, output: Output) -> list[int]:
         """stdout, stderr, then for our own entries control and the TCP sockets, all to be closed after the start."""
         process = self._spec.process
-        opened = list(output.create(process.user))
+        opened = output.create(process.user)
         if process.command is None:
             try:
                 listener = self._house.addresses.listen(process.name, self._slot, self._incarnation, process.user)
