@@ -27,7 +27,8 @@ class Daemon:
         self._client = client
 
     def _call(self, method: str, result: type[T], *args: Any) -> T:
-        return self._client.call(DAEMON_SERVICE, method, *args, result=result)
+        found: T = self._client.call(DAEMON_SERVICE, method, *args, result=result)
+        return found
 
     def _progress(self, method: str, *args: Any) -> Iterator[Progress]:
         return self._client.stream(DAEMON_SERVICE, method, *args, result=Progress)

@@ -31,12 +31,14 @@ def _line(step: Progress) -> str:
 
 
 def _lines(steps: Iterable[Progress]) -> int:
-    started, last = time.monotonic(), {}
+    started = time.monotonic()
+    last: dict[str, tuple[str, str]] = {}
     failures: list[Progress] = []
     for step in steps:
-        if step.failed:
+        if step.failed and not step.final:
             failures.append(step)
         if step.final:
+            failures += [step] if step.failed and not failures else []
             continue
         if last.get(step.subject) != (step.state, step.detail):
             echo(_line(step))
@@ -58,7 +60,7 @@ def _live(steps: Iterable[Progress]) -> int:
 
     with Live(get_renderable=picture, refresh_per_second=8, transient=False) as live:
         for step in steps:
-            if step.failed:
+            if step.failed and not (step.final and failures):
                 failures.append(step)
             if not step.final:
                 rows[step.subject] = step

@@ -16,7 +16,7 @@ from omnitron.rpc.blocking import BlockingClient
 
 @command(
     stack=True,
-    epilog="  omnitron call market.candles BTC-USDT interval=5m\n  omnitron call OhlcvAggregatorWorker.rebuild_candle BTC-USDT 5m",
+    epilog="  omnitron call market.symbols\n  omnitron call OhlcvAggregatorWorker.rebuild_candle BTC-USDT 5m",
 )
 @click.argument("method", metavar="SERVICE.METHOD")
 @click.argument("args", nargs=-1)
@@ -25,24 +25,18 @@ def call(method: str, args: tuple[str, ...], timeout: float, stack: str | None, 
     """Call a method of a service and print its result as JSON.
 
     SERVICE is a service name, name@version or class name, after "app/" if several apps have it. ARGS are JSON values
-    (text that is not JSON is taken as it is), by position or as name=value.
+    (text that is not JSON is taken as it is), in the order of the parameters.
     """
     service, dot, name = method.rpartition(".")
     if not dot:
         raise Refused(f"{method!r} names no method.", remedy="Write SERVICE.METHOD, as in market.symbols.")
-    positional = [_value(arg) for arg in args if not _is_named(arg)]
-    named = {key: _value(value) for key, _, value in (arg.partition("=") for arg in args if _is_named(arg))}
     with connect() as daemon:
         found = _endpoint(daemon.endpoints(stack), service)
     client = BlockingClient(found.endpoints[0].path, timeout)
     try:
-        echo_json(client.call(found.service, name, *positional, result=Any, kwargs=named))
+        echo_json(client.call(found.service, name, *map(_value, args), result=Any))
     finally:
         client.close()
-
-
-def _is_named(arg: str) -> bool:
-    return arg.partition("=")[0].isidentifier() and "=" in arg
 
 
 def _value(text: str) -> Any:
