@@ -26,6 +26,7 @@ MAILBOX: Final = 256  # messages waiting
 CALL_TIMEOUT_S: Final = 10.0  # of calls a keeper answers at once
 END_MARGIN_S: Final = 15.0  # a keeper's own time, beyond what its replicas may take to stop
 END_PER_PROCESS_S: Final = 60.0  # the keeper has limits of its own; this one is for a keeper that hangs
+CATCH_UP_S: Final = 0.005
 KILL_TIMEOUT_S: Final = 10.0
 STEADY_S: Final = 60.0  # a keeper that lived this long is lost for the first time again
 BACKOFF: Final = Backoff()
@@ -60,7 +61,7 @@ class AppTask:
         self._keeper: Keeper | None = None
         self._streams: list[asyncio.Task[None]] = []
         self._since = 0.0
-        self._losses = 0
+        self._losses = self._taken = 0
         self._mailbox: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue(MAILBOX)
         self._tasks = TaskSet(f"app {stack}/{app}")
         self._tasks.start(self._run(), "mailbox")
@@ -207,11 +208,19 @@ class AppTask:
             await keeper.api.shutdown(kill)
         except CallError as error:  # it may end before it has answered
             log.info("the keeper of %s/%s ends: %s", self.stack, self.app, error)
+        await self._caught_up()
         for stream in self._streams:  # the keeper waits for those who still listen
             stream.cancel()
         if not keeper.gone:
             keeper.link.leave()
         await asyncio.shield(keeper.link.closed)
+
+    async def _caught_up(self) -> None:
+        """Take the last events, which were sent before the answer to `shutdown`."""
+        before = -1
+        while self._taken != before:
+            before = self._taken
+            await asyncio.sleep(CATCH_UP_S)
 
     async def _show(self, services: list[ServiceEndpoints]) -> None:
         if self._keeper is not None and not self._keeper.gone:
@@ -239,6 +248,7 @@ class AppTask:
                         self.refused[event.subject.partition("/")[2]] = event.reason
                     self._journal.take(event, self.app)
                     self._listener.happened(self.app, event)
+                self._taken += 1
         except CallError as error:
             log.info("events of %s/%s end: %s", self.stack, self.app, error)
 

@@ -58,7 +58,7 @@ class Infrastructure:
         native = [record for record in self.records() if record.plan.native]
         if not native:
             return None
-        prepared = [await self._prepared(record, tell, running) for record in native]
+        prepared = await asyncio.gather(*(self._prepared(record, tell, running) for record in native))
         spec = infra_app(
             self._stack,
             prepared,
@@ -72,18 +72,20 @@ class Infrastructure:
 
     async def provision(self, tell: Tell) -> None:
         """Databases and roles of the apps, where something changed since the last time. Raises what it raises."""
-        for record in self.records():
-            mark = digest(record.plan, record.settled)
-            if record.provisioned == mark:
-                continue
-            subject = f"{INFRA_APP}/{record.plan.name}"
-            request = ProvisionRequest(plan=record.plan, settled=record.settled)
-            say = _said(subject, "starting", tell)
-            result = await run_step(PROVISION, request, Provisioned, timeout=PROVISION_TIMEOUT, say=say)
-            self._save(record, provisioned=mark, version=result.version)
-            self._made_anew(record, result.created)
-            self._journal.tell(self._stack, subject, "infra.ready", result.version)
-            tell(Progress(subject=subject, state="ready", detail=result.version, done=True))
+        await asyncio.gather(*(self._provisioned(record, tell) for record in self.records()))
+
+    async def _provisioned(self, record: InfraRecord, tell: Tell) -> None:
+        mark = digest(record.plan, record.settled)
+        if record.provisioned == mark:
+            return
+        subject = f"{INFRA_APP}/{record.plan.name}"
+        request = ProvisionRequest(plan=record.plan, settled=record.settled)
+        say = _said(subject, "starting", tell)
+        result = await run_step(PROVISION, request, Provisioned, timeout=PROVISION_TIMEOUT, say=say)
+        self._save(record, provisioned=mark, version=result.version)
+        self._made_anew(record, result.created)
+        self._journal.tell(self._stack, subject, "infra.ready", result.version)
+        tell(Progress(subject=subject, state="ready", detail=result.version, done=True))
 
     def _made_anew(self, record: InfraRecord, databases: Collection[str]) -> None:
         """Empty databases need their migrations, whatever was run before."""

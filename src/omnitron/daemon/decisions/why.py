@@ -44,8 +44,8 @@ def _process(target: Target, process: ProcessStatus, record: Desired, now: float
         yield f"{subject} is {process.state}: {ready} of {process.count} replicas are ready."
     if spec is not None and spec.count != spec.process.instances:
         yield f"{subject} was scaled to {spec.count}; its definition says {spec.process.instances}."
-    if process.reload:
-        yield f"{subject} is being reloaded: {process.reload}."
+    if spec is not None and process.refused and process.refused == spec.fingerprint:
+        yield f"{subject} still runs the code from before: its reload was refused, {process.reload}."
     for replica in replicas:
         if target.slot is not None or not replica.ready:
             yield _replica(replica, record, now)
