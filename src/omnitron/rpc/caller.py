@@ -66,41 +66,48 @@ class Caller:
 
     async def unary(self, *args: Any, **kwargs: Any) -> Any:
         method, routes = self._method, self._routes
-        bound = method.bind(args, kwargs)
+        bound = args
+        if kwargs or not method.required <= len(args) <= method.positional:
+            bound = method.bind(args, kwargs)
         body = self._encode(bound)
         key = self._key(bound) if self._has_key else None
-        deadline, context = self._limits()
+        now, deadline, context = self._limits()
         tried: list[Link] = []
         while True:
             route = routes.pick(key, tried)
             if route is None or (link := route.link) is None:
                 await routes.wait(deadline)
+                now = self._clock.monotonic()
                 continue
             call_id = 0
             try:
-                call_id, answer = link.call(method, body, context, deadline)
+                call_id, answer = link.call(method, body, context, deadline, now)
                 return method.decode_result(await answer)
             except asyncio.CancelledError:
                 link.cancel(call_id)
                 raise
             except (LinkLost, CallRefused, Cancelled) as error:
                 await self._again(error, route, link, tried, key, begun=False)
+                now = self._clock.monotonic()
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         method, routes = self._method, self._routes
-        bound = method.bind(args, kwargs)
+        bound = args
+        if kwargs or not method.required <= len(args) <= method.positional:
+            bound = method.bind(args, kwargs)
         body = self._encode(bound)
         key = self._key(bound) if self._has_key else None
-        deadline, context = self._limits()
+        now, deadline, context = self._limits()
         tried: list[Link] = []
         while True:
             route = routes.pick(key, tried)
             if route is None or (link := route.link) is None:
                 await routes.wait(deadline)
+                now = self._clock.monotonic()
                 continue
             begun = False
             try:
-                call_id, inbox = link.open(method, body, context, deadline)
+                call_id, inbox = link.open(method, body, context, deadline, now)
                 try:
                     while (item := await _next_item(link, call_id, inbox)) is not None:
                         begun = True
@@ -112,6 +119,7 @@ class Caller:
                 if begun and not isinstance(error, LinkLost):
                     raise
                 await self._again(error, route, link, tried, key, begun)
+                now = self._clock.monotonic()
 
     def _encode(self, bound: tuple[Any, ...]) -> bytes:
         try:
@@ -122,17 +130,18 @@ class Caller:
     def _key(self, bound: tuple[Any, ...]) -> str | None:
         return self._options.key if self._options.key is not None else self._method.key_of(bound)
 
-    def _limits(self) -> tuple[float | None, Body]:
-        """The deadline, and what the call being served passes on to this one."""
-        deadline = None if self._deadline_s is None else self._clock.monotonic() + self._deadline_s
+    def _limits(self) -> tuple[float, float | None, Body]:
+        """Now, the deadline, and what the call being served passes on to this one."""
+        now = self._clock.monotonic()
+        deadline = None if self._deadline_s is None else now + self._deadline_s
         served = current_call()
         if served is None:
-            return deadline, b""
-        if served.deadline is not None:
-            deadline = served.deadline if deadline is None else min(deadline, served.deadline)
-            if deadline <= self._clock.monotonic():
+            return now, deadline, b""
+        if served.deadline is not None and (deadline is None or served.deadline < deadline):
+            deadline = served.deadline
+            if deadline <= now:
                 raise self._too_late()
-        return deadline, served.raw
+        return now, deadline, served.raw
 
     def _too_late(self) -> DeadlineExceeded:
         return DeadlineExceeded(

@@ -15,8 +15,10 @@ from omnitron.wire.frames import (
     CREDIT,
     ERROR,
     GOAWAY,
+    HEAD,
     HEAD_BYTES,
     HELLO,
+    LEAST_LENGTH,
     PING,
     PONG,
     Body,
@@ -51,6 +53,7 @@ class Connection(Pipe):
 
     def __init__(self, owner: Owner, max_frame_bytes: int) -> None:
         super().__init__(max_frame_bytes)
+        self._read_at = 0.0
         self._max_body_bytes = max_frame_bytes - HEAD_BYTES
         self.owner = owner
         self.caller = ""
@@ -77,6 +80,10 @@ class Connection(Pipe):
             call.stop(None)
         self.owner.progress()
 
+    def data_received(self, data: bytes) -> None:
+        self._read_at = self.owner.clock.monotonic()
+        super().data_received(data)
+
     def on_frame(self, kind: int, call_id: int, body: Body) -> None:
         if kind == CALL:
             self._call(call_id, body)
@@ -99,7 +106,7 @@ class Connection(Pipe):
     def _call(self, call_id: int, body: Body) -> None:
         owner = self.owner
         method_id, deadline_ms, raw, args = parse_call(body)
-        deadline = owner.clock.monotonic() + deadline_ms / 1000 if deadline_ms else None
+        deadline = self._read_at + deadline_ms / 1000 if deadline_ms else None
         try:
             if method_id >= len(owner.methods):
                 raise MethodNotFound(f"There is no method of id {method_id} here.")
@@ -123,7 +130,7 @@ class Connection(Pipe):
     def answer(self, kind: int, call_id: int, body: bytes, title: str) -> None:
         if len(body) > self._max_body_bytes:
             raise too_large(len(body), self.max_frame_bytes, f"The answer of {title}")
-        self.send(head(kind, call_id, len(body)), body)
+        self.send(HEAD.pack(len(body) + LEAST_LENGTH, kind, call_id), body)
 
     def answer_error(self, call_id: int, error: OmnitronError, *, ran: bool = True) -> None:
         body = encode_error(error, ran=ran)

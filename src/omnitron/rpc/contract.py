@@ -46,11 +46,16 @@ class Param:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MethodContract:
-    """One callable method. `result` is the type of what is returned, or of one item if it is a stream."""
+    """One callable method.
+
+    title: "ohlcv.rebuild_candle", for messages. result: the type of what is returned, or of one item if it is a stream.
+    positional: parameters that need not be named. required: arguments that must travel.
+    """
 
     service: str
     version: str
     name: str
+    title: str
     params: tuple[Param, ...]
     result: Any
     stream: bool
@@ -61,11 +66,6 @@ class MethodContract:
     positional: int
     required: int
     doc: str
-
-    @property
-    def title(self) -> str:
-        """`ohlcv.rebuild_candle`, for messages."""
-        return f"{self.service}.{self.name}"
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments in the order of the parameters, without trailing defaults. Raises InvalidArguments."""
@@ -142,6 +142,7 @@ def _method(cls: type, name: str, function: Any, mark: RpcMark, service: str, ve
         service=service,
         version=version,
         name=name,
+        title=title,
         params=params,
         result=result,
         stream=stream,

@@ -46,6 +46,7 @@ from omnitron.wire.frames import (
 
 MAX_PENDING: Final = 16384
 """Calls without an answer on one connection."""
+_Future = asyncio.Future
 SWEEP_S: Final = 0.025
 """Deadlines are kept to this precision."""
 
@@ -87,22 +88,24 @@ class Link(Pipe):
     # -- out
 
     def call(
-        self, method: MethodContract, args: bytes, context: Body, deadline: float | None
+        self, method: MethodContract, args: bytes, context: Body, deadline: float | None, now: float
     ) -> tuple[int, "asyncio.Future[Body]"]:
-        """Begin a call; the id is for `cancel`. Raises what certainly kept it from being sent."""
-        call_id = self._begin(method, args, context, deadline)
-        answer: asyncio.Future[Body] = asyncio.Future(loop=self.loop)
+        """Begin a call; the id is for `cancel`. deadline and now: on the clock. Raises what kept it from being sent."""
+        call_id = self._begin(method, args, context, deadline, now)
+        answer: asyncio.Future[Body] = _Future(loop=self.loop)
         self.pending[call_id] = (answer, deadline, method.title)
         return call_id, answer
 
-    def open(self, method: MethodContract, args: bytes, context: Body, deadline: float | None) -> tuple[int, Inbox]:
+    def open(
+        self, method: MethodContract, args: bytes, context: Body, deadline: float | None, now: float
+    ) -> tuple[int, Inbox]:
         """Begin a stream; raises like `call`."""
-        call_id = self._begin(method, args, context, deadline)
+        call_id = self._begin(method, args, context, deadline, now)
         inbox = Inbox()
         self.streams[call_id] = (inbox, deadline, method.title)
         return call_id, inbox
 
-    def _begin(self, method: MethodContract, args: bytes, context: Body, deadline: float | None) -> int:
+    def _begin(self, method: MethodContract, args: bytes, context: Body, deadline: float | None, now: float) -> int:
         method_id = self._ids.get(method)
         if method_id is None:
             method_id = self._ids[method] = self._find(method)
@@ -113,7 +116,8 @@ class Link(Pipe):
             )
         deadline_ms = 0
         if deadline is not None:
-            deadline_ms = min(max(1, int((deadline - self.clock.monotonic()) * 1000)), MAX_DEADLINE_MS)
+            left_ms = int((deadline - now) * 1000)
+            deadline_ms = 1 if left_ms < 1 else left_ms if left_ms < MAX_DEADLINE_MS else MAX_DEADLINE_MS
             if self._sweeper is None:
                 self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
         if len(args) + len(context) > self._max_args_bytes:

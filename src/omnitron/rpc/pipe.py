@@ -24,7 +24,7 @@ class Pipe(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.full = False
         self._decoder = FrameDecoder(max_frame_bytes)
-        self._out: list[bytes] = []
+        self._out: list[Body] = []
         self._out_bytes = 0
         self._scheduled = False
 
@@ -48,7 +48,7 @@ class Pipe(asyncio.Protocol):
         log.error("%r: connection closed: %s", self, error)
         self.abort()
 
-    def send(self, head: bytes, body: bytes = b"") -> None:
+    def send(self, head: bytes, body: Body = b"") -> None:
         """Queue a frame for the end of this turn of the loop."""
         out = self._out
         out.append(head)

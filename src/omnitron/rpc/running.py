@@ -6,7 +6,6 @@ before the code has ended (deadline, drain, caller gone); the slot stays taken u
 
 import asyncio
 import logging
-import sys
 import traceback
 from collections.abc import AsyncIterable
 from concurrent.futures import Executor, Future
@@ -19,13 +18,13 @@ import msgspec
 from omnitron.base.clock import Clock
 from omnitron.base.errors import Cancelled, DeadlineExceeded, InvalidResult, OmnitronError, RemoteError
 from omnitron.rpc.context import CallContext, set_current_call
+from omnitron.rpc.runner import Runner
 from omnitron.rpc.served import Interceptor, Invocation, Proceed, Served
 from omnitron.wire.codec import encode
 from omnitron.wire.frames import END, ITEM, REPLY, STREAM_WINDOW_ITEMS, Body
 
 log = logging.getLogger("omnitron.rpc")
 MAX_TRACEBACK_CHARS: Final = 8192
-_EAGER: Final = sys.version_info >= (3, 12)
 
 
 class Answers(Protocol):
@@ -49,6 +48,7 @@ class Host(Protocol):
 
     clock: Clock
     loop: asyncio.AbstractEventLoop
+    runner: Runner
     interceptors: tuple[Interceptor, ...]
     draining: bool
 
@@ -60,38 +60,42 @@ class Host(Protocol):
 
 
 class Call:
-    __slots__ = (
-        "answered", "args", "begun", "call_id", "conn", "context", "credit", "deadline", "failed", "host", "method",
-        "passed", "started", "task", "thread", "waker",
-    )  # fmt: skip
+    """What is not given is a class attribute until it changes: a call that is answered at once never sets most."""
+
+    passed = 0
+    """Gates it is through."""
+    credit = STREAM_WINDOW_ITEMS
+    started = 0.0
+    begun = False
+    answered = False
+    failed = False
+    task: asyncio.Task[None] | None = None
+    thread: Future[Any] | None = None
+    waker: asyncio.Future[None] | None = None
 
     def __init__(
         self, host: Host, conn: Answers, call_id: int, method: Served, args: Body, context: CallContext
     ) -> None:
-        self.host, self.conn, self.call_id, self.method = host, conn, call_id, method
-        self.args, self.context, self.deadline = args, context, context.deadline
-        self.passed = 0
-        self.credit = STREAM_WINDOW_ITEMS
-        self.started = 0.0
-        self.begun = self.answered = self.failed = False
-        self.task: asyncio.Task[None] | None = None
-        self.thread: Future[Any] | None = None
-        self.waker: asyncio.Future[None] | None = None
+        self.host, self.conn, self.call_id = host, conn, call_id
+        self.method, self.args, self.context = method, args, context
 
     # -- before it runs
 
     def admit(self) -> None:
         """Go through the gates that remain, and start when through. Raises Overloaded (and has left them all)."""
         gates = self.method.gates
-        while self.passed < len(gates):
-            try:
+        try:
+            while self.passed < len(gates):
                 if not gates[self.passed].enter(self):
                     return
-            except OmnitronError:
-                self._leave(None)
-                raise
-            self.passed += 1
-        self._start()
+                self.passed += 1
+        except OmnitronError:
+            self._leave(None)
+            raise
+        if self.method.contract.stream:
+            self.task = self.host.runner.start(self._stream(), self.method.title)
+        else:
+            self.host.runner.add(self)
 
     def next_gate(self) -> None:
         """A gate where it waited let it in."""
@@ -104,20 +108,9 @@ class Call:
         except OmnitronError as error:
             self.fail(error, ran=False)
 
-    def _start(self) -> None:
-        host = self.host
-        self.started = host.clock.monotonic()
-        coro = self._stream() if self.method.contract.stream else self._unary()
-        if _EAGER:  # an eager task that never waits costs no turn of the loop
-            task = asyncio.Task(coro, loop=host.loop, name=self.method.title, eager_start=True)  # type: ignore[call-arg,unused-ignore]
-            if not task.done():
-                self.task = task
-        else:  # directly, since `loop.create_task` costs a microsecond more
-            self.task = asyncio.Task(coro, loop=host.loop, name=self.method.title)
-
     # -- while it runs
 
-    async def _unary(self) -> None:
+    async def run(self) -> None:
         self.begun = True
         method, context = self.method, self.context
         try:
@@ -139,6 +132,7 @@ class Call:
 
     async def _stream(self) -> None:
         self.begun = True
+        self.started = self.host.clock.monotonic()
         method, context = self.method, self.context
         try:
             if self.answered:
@@ -232,9 +226,8 @@ class Call:
             self._done()
         else:
             self.fail(error)
-        if self.task is not None:
-            if self.begun:  # a task cancelled before its first step would never reach the code that frees its slot
-                self.task.cancel()
+        if self.begun and self.task is not None:
+            self.task.cancel()
         elif self.passed < len(self.method.gates) and self.method.gates[self.passed].give_up(self):
             self._leave(None)
 
@@ -254,7 +247,8 @@ class Call:
 
     def _free(self) -> None:
         host, stats = self.host, self.method.stats
-        took_s = host.clock.monotonic() - self.started
+        now = host.runner.now = host.clock.monotonic()
+        took_s = now - self.started
         stats.calls += 1
         stats.busy_s += took_s
         if self.failed:
@@ -264,8 +258,9 @@ class Call:
             host.progress()
 
     def _leave(self, took_s: float | None) -> None:
-        gates, passed, self.passed = self.method.gates, self.passed, 0
-        for index in range(passed - 1, -1, -1):
+        gates, index, self.passed = self.method.gates, self.passed, 0
+        while index:
+            index -= 1
             if (successor := gates[index].leave(took_s)) is not None:
                 self.host.loop.call_soon(successor.next_gate)  # not at once: a queue would be a recursion
 

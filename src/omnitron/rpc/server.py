@@ -16,6 +16,7 @@ from omnitron.rpc.admission import Gate
 from omnitron.rpc.connection import Connection
 from omnitron.rpc.contract import ServiceContract
 from omnitron.rpc.moved import Moved
+from omnitron.rpc.runner import Runner
 from omnitron.rpc.running import Call
 from omnitron.rpc.served import Interceptor, MethodStats, Served, serve_method
 from omnitron.wire.envelope import MAX_METHODS, Hello, Offer
@@ -78,6 +79,7 @@ class RpcServer:
         self.methods: list[Served] = []
         self.connections: set[Connection] = set()
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.runner = Runner(self.loop, self.clock)
         self.draining = self.closed_to_calls = False
         self._max_frame_bytes = max_frame_bytes
         self._gate: Gate[Call] = Gate(f"The replica {name}".rstrip(), concurrency, queue_limit)
@@ -165,11 +167,10 @@ class RpcServer:
         now, more = self.clock.monotonic(), False
         for connection in self.connections:
             for call in list(connection.calls.values()):
-                if call.deadline is None:
-                    continue
-                if call.deadline <= now:
-                    call.stop(call.expired())
-                more = True
+                if (deadline := call.context.deadline) is not None:
+                    more = True
+                    if deadline <= now:
+                        call.stop(call.expired())
         if more:
             self.watch()
 

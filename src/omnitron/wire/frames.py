@@ -18,7 +18,7 @@ STREAM_WINDOW_ITEMS: Final = 64
 HEAD: Final = Struct("<IBI")
 HEAD_BYTES: Final = HEAD.size
 _UNCOUNTED_BYTES: Final = 4
-_LEAST_LENGTH: Final = HEAD_BYTES - _UNCOUNTED_BYTES
+LEAST_LENGTH: Final = HEAD_BYTES - _UNCOUNTED_BYTES
 
 Body = bytes | memoryview
 Frame = tuple[int, int, Body]
@@ -51,17 +51,17 @@ HELLO, CALL, REPLY, ERROR, CANCEL, ITEM, CREDIT, END, GOAWAY, PING, PONG = (int(
 
 def head(kind: int, call_id: int, body_bytes: int) -> bytes:
     """The nine bytes in front of a body."""
-    return HEAD.pack(body_bytes + _LEAST_LENGTH, kind, call_id)
+    return HEAD.pack(body_bytes + LEAST_LENGTH, kind, call_id)
 
 
 def frame(kind: int, call_id: int = 0, body: bytes = b"") -> bytes:
     """A whole frame in one piece."""
-    return HEAD.pack(len(body) + _LEAST_LENGTH, kind, call_id) + body
+    return HEAD.pack(len(body) + LEAST_LENGTH, kind, call_id) + body
 
 
 def check_size(body_bytes: int, max_frame_bytes: int, what: str) -> None:
     """Raise FrameTooLarge if a body is over the limit, before any byte of it is sent."""
-    if body_bytes + _LEAST_LENGTH > max_frame_bytes:
+    if body_bytes + LEAST_LENGTH > max_frame_bytes:
         raise too_large(body_bytes, max_frame_bytes, what)
 
 
@@ -109,7 +109,7 @@ class FrameDecoder:
         while available - position >= HEAD_BYTES:
             length, kind, call_id = unpack(data, position)
             end = position + _UNCOUNTED_BYTES + length
-            if end > available or length < _LEAST_LENGTH:
+            if end > available or length < LEAST_LENGTH:
                 self._check(length)
                 if end - position > LARGE_BODY_BYTES:  # many pieces will follow: join them once, when all are here
                     self._chunks, self._have, self._need = [data[position:]], available - position, end - position
@@ -128,7 +128,7 @@ class FrameDecoder:
     def _check(self, length: int) -> None:
         if length > self._max:
             raise too_large(length, self._max, "A received message")
-        if length < _LEAST_LENGTH:
+        if length < LEAST_LENGTH:
             raise InternalError(
                 f"A frame of length {length} was received: the other side does not speak this protocol."
             )

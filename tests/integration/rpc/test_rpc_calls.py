@@ -107,7 +107,7 @@ async def test_only_marked_methods_can_be_called(serve):
         await work.secret()
     method = contract_of(Work2).methods["pid"]
     with pytest.raises(ServiceNotFound, match=r"work@1\.0\.0"):
-        link.call(method, b"\x90", b"", None)
+        link.call(method, b"\x90", b"", None, 0.0)
     ahead = type("Ahead", (Work,), {"more": Work.pid})
     ahead.__omnitron_service__ = Work.__omnitron_service__
     with pytest.raises(MethodNotFound, match="more"):
@@ -138,7 +138,7 @@ async def test_the_server_keeps_deadlines_without_the_caller(serve):
     service = Work()
     server, path = await serve(service)
     _, link = await connect(path, Work)
-    _, answer = link.call(contract_of(Work).methods["once"], b"\x91\x1e", b"", link.clock.monotonic() + 0.05)
+    _, answer = link.call(contract_of(Work).methods["once"], b"\x91\x1e", b"", 0.05, 0.0)
     link._sweeper.cancel()
     with pytest.raises(DeadlineExceeded, match="did not finish"):
         await answer
