@@ -78,7 +78,7 @@ async def test_a_drain_lets_requests_in_flight_finish(serve: Serve) -> None:
         pass
     edge.replica.terminate()
     await edge.replica.until("draining")
-    upload[1].write(b'c"] ')
+    upload[1].write(b'c"]')
     answer = await upload[0].read()
     assert answer.startswith(b"HTTP/1.1 200") and b"connection: close" in answer and answer.endswith(b"3")
     assert (await slow).json() == "done"
