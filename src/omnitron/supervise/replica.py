@@ -7,7 +7,7 @@ locks. What lasts (a fork, a drain, a probe) runs beside it and ends in another 
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
-from signal import SIGKILL
+from signal import SIGKILL, SIGTERM, Signals
 from typing import Final
 
 from omnitron.base.errors import OmnitronError
@@ -257,7 +257,8 @@ class Replica:
         self._signalled = True
         self._waits = itertools.chain((LOOK_AGAIN_S[0] * 2**n for n in range(7)), itertools.repeat(LOOK_AGAIN_S[1]))
         if not self._exited and self.slot.pid is not None:
-            self._house.spawner.signal(self.slot.pid, signal)
+            asked = Signals[self.spec.process.stop_signal] if signal == SIGTERM else signal
+            self._house.spawner.signal(self.slot.pid, asked)
         for pid in self._left_behind():
             self._house.spawner.signal_one(pid, signal)
         self.look()
