@@ -1,4 +1,4 @@
-"""Writes the generated part of the documentation: definition, command line, errors, JSON. `make docs`; a test compares."""
+"""Writes the generated documentation: definition, command line, errors, JSON. `make docs`; a test compares."""
 
 import enum
 import inspect

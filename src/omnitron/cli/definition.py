@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,7 +17,7 @@ DESCRIBE_TIMEOUT_S: Final = 120.0
 
 
 def describe(path: str | None) -> Description:
-    """The definition at `path` (a file or folder; None: found from here upwards). DefinitionError if it can't be read."""
+    """The definition at `path` (a file or folder; None: found from here upwards). Raises DefinitionError."""
     command = [sys.executable, "-m", "omnitron.child.describe", *([path] if path else [])]
     try:
         done = subprocess.run(command, capture_output=True, timeout=DESCRIBE_TIMEOUT_S, check=False)
@@ -66,8 +65,3 @@ def refuse_errors(findings: tuple[Finding, ...], as_json: bool) -> bool:
     elif findings and not as_json:
         show_findings(findings, as_json=False)
     return broken
-
-
-def path_argument_help() -> str:
-    """Where a definition is looked for."""
-    return str(Path.cwd())

@@ -24,7 +24,8 @@ _COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red", "debu
 
 @command(
     stack=True,
-    epilog="  omnitron logs -f\n  omnitron logs market/http -l warning --since 1h\n  omnitron logs market -g 'BTC-(USD|EUR)'",
+    epilog="  omnitron logs -f\n  omnitron logs market/http -l warning --since 1h\n"
+    "  omnitron logs market -g 'BTC-(USD|EUR)'",
 )
 @target_argument(required=False, metavar="[NAME]")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")

@@ -21,7 +21,8 @@ def status(stack: str | None, as_json: bool) -> None:
     now = time.time()
     echo(
         dim(
-            f"daemon {found.daemon.version} pid {found.daemon.pid} up {_age(found.daemon.since, now)}  {found.daemon.home}"
+            f"daemon {found.daemon.version} pid {found.daemon.pid} up {_age(found.daemon.since, now)}  "
+            + found.daemon.home
         )
     )
     if not any(s.apps or s.infrastructure for s in found.stacks):
