@@ -115,6 +115,7 @@ def postgres_process(name: str, bin_dir: str, data: str, port: int, user: str | 
         restart=RETRY_FOREVER,
         startup_timeout=RECOVERY_TIMEOUT,
         singleton=True,
+        env={"LC_ALL": "C"},  # of the server's messages; what it stores has the cluster's own
         stop_signal="SIGINT",
         user=user,
         cwd=data,
