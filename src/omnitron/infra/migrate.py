@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from omnitron.base.errors import DefinitionError, OmnitronError, OperationError
+from omnitron.base.errors import DefinitionError, OperationError
 from omnitron.infra.requests import Migrated, MigrateRequest
 from omnitron.infra.sql_files import apply_sql, migration_failed
 from omnitron.infra.steps import Say, serve_step
@@ -65,17 +65,14 @@ async def _alembic(db: Any, folder: Path, request: MigrateRequest, say: Say) -> 
     from alembic.util import CommandError  # noqa: PLC0415
 
     config = _config(folder, request.url)
-    steps = _Steps(say)
-    logging.getLogger("alembic.runtime.migration").addHandler(steps)
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
     before = await _heads(db)
+    steps = _Steps(say)
     try:
-        await asyncio.to_thread(command.upgrade, config, "head")
+        with steps:
+            await asyncio.to_thread(command.upgrade, config, "head")
         script = ScriptDirectory.from_config(config)
         done = set(_closure(script, before))
         return [one for one in reversed(list(_closure(script, await _heads(db)))) if one not in done]
-    except OmnitronError:
-        raise
     except CommandError as error:
         raise DefinitionError(
             f"The migrations of app {request.app!r} in {folder} can not be applied: {error}.",
@@ -114,6 +111,14 @@ class _Steps(logging.Handler):
         super().__init__()
         self.last = ""
         self._say = say
+        self._logger = logging.getLogger("alembic.runtime.migration")
+
+    def __enter__(self) -> None:
+        self._logger.setLevel(logging.INFO)
+        self._logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         step = record.args[0] if isinstance(record.args, tuple) and record.args else None

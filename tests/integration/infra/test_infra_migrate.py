@@ -6,6 +6,7 @@ import pytest
 from infra_servers import POSTGRES_MAJORS, Server, app, query
 
 from omnitron.base.errors import DefinitionError
+from omnitron.infra import migrate as migrations
 from omnitron.infra.requests import MIGRATE, Migrated, MigrateRequest
 from omnitron.infra.steps import run_step
 
@@ -46,7 +47,13 @@ def revise(folder: Path, revision: str, before: str | None, statement: str) -> N
 
 
 async def migrate(server: Server, name: str, cwd: Path, folder: str = "migrations") -> tuple[str, ...]:
-    request = MigrateRequest(app=name, url=server.url(name), folder=folder)
+    request = MigrateRequest(app=name, url=server.url(name), folder=str(cwd / folder))
+    return (await migrations.migrate(request, lambda _: None)).applied
+
+
+async def migrate_apart(server: Server, name: str, cwd: Path) -> tuple[str, ...]:
+    """As the daemon does: in a process of its own, in the app's folder."""
+    request = MigrateRequest(app=name, url=server.url(name), folder="migrations")
     return (await run_step(MIGRATE, request, Migrated, cwd=str(cwd), timeout=60)).applied
 
 
@@ -54,7 +61,7 @@ async def test_two_at_once_apply_each_revision_once(shared: Server, tmp_path: Pa
     server = await shared.with_apps(app("twice", database=True))
     revise(tmp_path / "migrations", "0001", None, "CREATE TABLE t (id int)")
     revise(tmp_path / "migrations", "0002", "0001", "INSERT INTO t VALUES (1)")
-    both = await asyncio.gather(migrate(server, "twice", tmp_path), migrate(server, "twice", tmp_path))
+    both = await asyncio.gather(*(migrate_apart(server, "twice", tmp_path) for _ in range(2)))
     assert sorted(both) == [(), ("0001", "0002")]
     assert await query(server.url("twice"), "SELECT count(*) FROM t") == 1
     assert await query(server.url("twice"), "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == "twice"
