@@ -198,7 +198,7 @@ async def test_run_all_makes_up_for_each_missed_run() -> None:
     async with replicas(2, clock, ledger, MakesUp) as all_:
         await clock.advance(8)
         assert sum(len(service.ran) for _, service, _ in all_) == 15
-        assert {f.state for f in ledger.history("report.tick")} == {"ok"}
+        assert {f.state for f in ledger.history("MakesUp.tick")} == {"ok"}
 
 
 async def test_a_stop_lets_the_run_in_hand_finish() -> None:
