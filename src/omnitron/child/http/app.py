@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from omnitron.base.rand import Rand
 from omnitron.child.http.problems import Headers, Problem, problem_of
 from omnitron.child.http.protocol import EXCHANGE, Exchange
 from omnitron.child.http.routes import Routes, as_response, not_allowed
-from omnitron.child.http.rpc import Endpoint, Message, Receive, Send, send_problem, unauthenticated
+from omnitron.child.http.rpc import Endpoint, Receive, Send, send_problem, unauthenticated
 from omnitron.model.transports import Http
 from omnitron.rpc.context import call_context, set_current_call
 
@@ -44,7 +44,8 @@ class EdgeApp:
         self._timeout_s = float(http.request_timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = scope[EXCHANGE] = Exchange()
+        exchange: Exchange = scope[EXCHANGE]
+        exchange.task = asyncio.current_task()
         trace_in = request_id = origin = accept = b""
         for name, value in scope["headers"]:
             if name == b"traceparent":
@@ -61,29 +62,28 @@ class EdgeApp:
         headers: Headers = [(b"x-request-id", request_id), (b"traceparent", trace.encode())]
         if origin and self._http.cors:
             headers += self._cors(origin)
-        tracked = Sent(send)
+        set_current_call(call_context(trace=trace, deadline=self._clock.monotonic() + self._timeout_s))
         try:
             endpoint = self._endpoints.get(scope["path"])
-            set_current_call(call_context(trace=trace, deadline=self._clock.monotonic() + self._timeout_s))
             if endpoint is not None and scope["method"] == "POST":
                 if not endpoint.contract.mark.anonymous:
                     raise unauthenticated(endpoint.contract)
                 exchange.abandon = True
-                await endpoint.answer(exchange, receive, tracked, headers, accept)
+                await endpoint.answer(exchange, receive, send, headers, accept)
             else:
-                await self._other(scope, receive, tracked, headers, exchange)
+                await self._other(scope, receive, send, headers, exchange)
         except BaseException as error:
-            await self._failed(error, exchange, scope, tracked, headers)
+            await self._failed(error, exchange, scope, send, headers)
 
     async def _failed(
-        self, error: BaseException, exchange: Exchange, scope: Scope, send: "Sent", headers: Headers
+        self, error: BaseException, exchange: Exchange, scope: Scope, send: Send, headers: Headers
     ) -> None:
         if isinstance(error, asyncio.CancelledError):
             return  # the protocol has answered, nobody is there any more, or the stream has to move on
         problem, more = problem_of(error, dev=self._dev)
         if problem.status >= 500 and not isinstance(error, Problem):
             log.error("%s %s failed: %s", scope["method"], scope["path"], error, exc_info=error)
-        if send.begun or not isinstance(error, Exception):
+        if exchange.begun or not isinstance(error, Exception):
             raise error
         await send_problem(send, problem, more, headers)
 
@@ -155,17 +155,3 @@ class EdgeApp:
             return f"00-{match[1].decode()}-{self._rand.token(8)}-{match[2].decode()}"
         digits = self._rand.token(24)
         return f"00-{digits[:32]}-{digits[32:]}-01"
-
-
-class Sent:
-    """`send` that remembers whether an answer has begun."""
-
-    __slots__ = ("_send", "begun")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.begun = False
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        self.begun = True
-        return self._send(message)

@@ -18,7 +18,8 @@ class Guard:
     async def __call__(self, scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        exchange = scope[EXCHANGE] = Exchange()
+        exchange: Exchange = scope.pop(EXCHANGE)
+        exchange.task = asyncio.current_task()
 
         def sending(message: dict[str, Any]) -> Any:
             if message["type"] == "http.response.start":

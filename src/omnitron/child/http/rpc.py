@@ -34,7 +34,7 @@ ITEMS_PER_TURN: Final = 64
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 encode_json: Final = msgspec.json.Encoder(enc_hook=encode_hook).encode
-_JSON: Final = (b"content-type", b"application/json")
+_OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
 _NDJSON: Final = (b"content-type", b"application/x-ndjson")
 _EVENTS: Final = (b"content-type", b"text/event-stream")
 _NO_CACHE: Final = (b"cache-control", b"no-store")
@@ -91,14 +91,15 @@ class Endpoint:
     def __init__(self, served: Served, threads: Callable[[], Executor], *, dev: bool) -> None:
         self.contract: MethodContract = served.contract
         self._served, self._threads, self._dev = served, threads, dev
-        self._names = {param.name: index for index, param in enumerate(served.contract.params)}
+        self._names = frozenset(param.name for param in served.contract.params)
         self._decoders = [
             msgspec.json.Decoder(param.annotation, dec_hook=decode_hook).decode for param in served.contract.params
         ]
 
     async def answer(self, exchange: Exchange, receive: Receive, send: Send, headers: Headers, accept: bytes) -> None:
         """Raises what the method raises, before anything is sent."""
-        args = self.decode(await read_body(receive))
+        body = exchange.body()
+        args = self.decode(await read_body(receive) if body is None else body)
         if self.contract.stream:
             await self._within_gates(lambda: self._stream(args, exchange, send, headers, accept))
             return
@@ -107,9 +108,8 @@ class Endpoint:
             body = encode_json(result)
         except (TypeError, ValueError, NotImplementedError, msgspec.MsgspecError) as error:
             raise InvalidResult(f"{self.contract.title} returned something JSON can not hold: {error}.") from error
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length, *headers]})
-        await send({"type": "http.response.body", "body": body})
+        lines = [_OK % len(body), *(b"%b: %b\r\n" % header for header in headers)]
+        await exchange.respond(b"".join(lines), body)
 
     def decode(self, body: bytes) -> tuple[Any, ...]:
         """The arguments in order, without trailing defaults. Raises InvalidArguments naming the one that is wrong."""
@@ -122,17 +122,37 @@ class Endpoint:
                 remedy='Send the arguments as [...] in order, or as {"name": value}.',
             ) from None
         if isinstance(raw, dict):
-            if unknown := raw.keys() - self._names.keys():
-                name = min(unknown)
-                raise InvalidArguments(
-                    f"{title} has no parameter {name!r}.{suggest(name, self._names)}", details={"parameter": name}
-                )
-            values = {name: self._value(self._names[name], item) for name, item in raw.items()}
-            return self.contract.bind((), values)
+            return self._by_name(raw)
         if len(raw) > len(self._decoders):
             raise InvalidArguments(f"{title} takes at most {len(self._decoders)} arguments, got {len(raw)}.")
-        values = {name: self._value(i, item) for (name, i), item in zip(self._names.items(), raw, strict=False)}
-        return self.contract.bind((), values)
+        args = tuple([self._value(index, item) for index, item in enumerate(raw)])
+        if len(args) < self.contract.required:
+            raise self._missing(self.contract.params[len(args)].name)
+        return args
+
+    def _by_name(self, raw: dict[str, msgspec.Raw]) -> tuple[Any, ...]:
+        params = self.contract.params
+        if unknown := raw.keys() - self._names:
+            name = min(unknown)
+            raise InvalidArguments(
+                f"{self.contract.title} has no parameter {name!r}.{suggest(name, self._names)}",
+                details={"method": self.contract.title, "parameter": name},
+            )
+        args = []
+        for index, param in enumerate(params):
+            if (item := raw.get(param.name)) is not None:
+                args.append(self._value(index, item))
+            elif param.required:
+                raise self._missing(param.name)
+            else:
+                args.append(param.default)
+        return tuple(args)
+
+    def _missing(self, name: str) -> InvalidArguments:
+        title = self.contract.title
+        return InvalidArguments(
+            f"{title} was called without its argument {name!r}.", details={"method": title, "parameter": name}
+        )
 
     def _value(self, index: int, raw: msgspec.Raw) -> Any:
         try:
