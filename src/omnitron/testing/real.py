@@ -18,13 +18,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from omnitron.base.home import HOME_VARIABLE, Home
 from omnitron.cli.connect import connect
 from omnitron.control.daemon import StackStatus
+from omnitron.control.events import Event
 from omnitron.control.keeper import AppStatus, ProcessStatus, ReplicaStatus
+from omnitron.testing.census import Census
 
 T = TypeVar("T")
 TEST_STACK: Final = "test"
@@ -40,6 +43,7 @@ class RealSystem:
         self.home = Home(tempfile.mkdtemp(prefix="omnitron-test-"))
         self.stack = stack
         self.env = {**os.environ, HOME_VARIABLE: str(self.home.root), "NO_COLOR": "1", **(env or {})}
+        self.census = Census(self.home, stack)
 
     def __enter__(self) -> "RealSystem":
         return self
@@ -106,18 +110,27 @@ class RealSystem:
         with connect(self.home) as daemon:
             return daemon.env(self.stack, target)["DATABASE_URL"]
 
+    def events(self, target: str | None = None, last: int = 1000) -> list[Event]:
+        """What happened to the target, oldest first."""
+        with connect(self.home) as daemon:
+            return list(daemon.events(self.stack, target, last, False))
+
     def kill(self, target: str, number: int = signal.SIGKILL) -> int:
-        """Send a signal to "daemon", "keeper:APP" or a replica; its pid."""
+        """Send a signal to whom `pid` finds; its pid."""
         pid = self.pid(target)
         os.kill(pid, number)
         return pid
 
     def pid(self, target: str) -> int:
-        """Of "daemon", "keeper:APP" or a replica."""
+        """Of "daemon", "keeper:APP", "template:APP/PROCESS" or a replica."""
         if target == "daemon":
             return int(json.loads(self.home.daemon_info.read_bytes())["pid"])
-        if target.startswith("keeper:"):
-            return self.app(target.removeprefix("keeper:")).keeper_pid
+        kind, _, name = target.rpartition(":")
+        if kind == "keeper":
+            return self.app(name).keeper_pid
+        if kind == "template":
+            (template,) = self.census.templates()[name]
+            return template
         pid = self.replica(target).pid
         assert pid is not None, f"{target} does not run"
         return pid
@@ -148,23 +161,24 @@ class RealSystem:
             if done.returncode not in (0, 2):
                 sys.stderr.write(f"omnitron kill: {done.stdout}{done.stderr}\n{self._log()}\n")
         finally:
-            for pid in self.survivors():
-                os.kill(pid, signal.SIGKILL)
+            self._exterminate()
             shutil.rmtree(self.home.root, ignore_errors=True)
             if self.home.data_dir(self.stack).is_relative_to("/var/lib/omnitron"):
                 shutil.rmtree(self.home.data_dir(self.stack).parent, ignore_errors=True)
 
     def survivors(self) -> list[int]:
         """Processes that carry this home in their environment: what a clean stop leaves none of."""
-        found = []
-        wanted = f"{HOME_VARIABLE}={self.home.root}".encode()
-        for entry in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if wanted in entry.read_bytes().split(b"\0") and int(entry.parent.name) != os.getpid():
-                    found.append(int(entry.parent.name))
-            except OSError:
-                continue
-        return found
+        return self.census.everybody()
+
+    def _exterminate(self) -> None:
+        """Keepers first, which would start anew what was killed."""
+        deadline = time.monotonic() + WAIT_S
+        while (left := self.survivors()) and time.monotonic() < deadline:
+            keepers = {pid for pids in self.census.keepers().values() for pid in pids}
+            for pid in sorted(left, key=lambda pid: pid not in keepers):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_S)
 
     def _log(self) -> str:
         try:

@@ -1,0 +1,125 @@
+"""Who really runs in a home: read from /proc, not from Omnitron's own books, so that the books can be tested.
+
+A replica is told by where its output goes, which survives the death of its keeper and of the daemon, and for programs
+that redirect their output by its environment. Linux only.
+"""
+
+import os
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from omnitron.base.home import HOME_VARIABLE, Home
+from omnitron.supervise.processinfo import all_pids, output_link, read_stat
+
+SAMPLE_S: Final = 0.1
+_OUTPUT: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.(?P<slot>\d+)\.\d+\.(out|err)")
+_TEMPLATE: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.template\.\d+\.\d+\.(out|err)")
+_SERVANT: Final = b"postgres: "  # a backend of Postgres has a session of its own, and a title
+
+
+class Census:
+    """Of the stack `stack` in `home`."""
+
+    def __init__(self, home: Home, stack: str) -> None:
+        self._environ = f"{HOME_VARIABLE}={home.root}".encode()
+        self._home = home
+        self._folder = f"{home.run_dir(stack, 'x').parent}/"
+
+    def replicas(self) -> dict[str, list[int]]:
+        """Living processes by replica ("app/process/slot"), without those a replica has started."""
+        found = defaultdict(list)
+        for pid in self._leaders():
+            if (name := self._replica(pid)) is not None:
+                found[name].append(pid)
+        return dict(found)
+
+    def templates(self) -> dict[str, list[int]]:
+        """Living templates by process ("app/process")."""
+        found = defaultdict(list)
+        for pid in self._leaders():
+            if (match := self._output(_TEMPLATE, pid)) is not None:
+                found[f"{match['app']}/{match['process']}"].append(pid)
+        return dict(found)
+
+    def keepers(self) -> dict[str, list[int]]:
+        """Living keepers by app."""
+        found = defaultdict(list)
+        for pid in self._leaders():
+            words = _read(pid, "cmdline").split(b"\0")
+            if b"omnitron.supervise.keeper" in words and os.fsencode(self._home.root) in words:
+                found[words[words.index(b"--app") + 1].decode()].append(pid)
+        return dict(found)
+
+    def everybody(self) -> list[int]:
+        """Every process that carries this home in its environment, whoever started it."""
+        return [pid for pid in all_pids() if pid != os.getpid() and self._environ in _read(pid, "environ").split(b"\0")]
+
+    def copies(self) -> dict[str, list[int]]:
+        """Replicas and keepers of which more than one lives right now. {} is how it should be."""
+        return self._twice(self.replicas()) | {f"keeper of {k}": v for k, v in self._twice(self.keepers()).items()}
+
+    @contextmanager
+    def watching(self) -> Iterator[list[Mapping[str, list[int]]]]:
+        """Sample `copies` while the block runs, every SAMPLE_S; the list gets what it should not have seen."""
+        seen: list[Mapping[str, list[int]]] = []
+        over = threading.Event()
+
+        def sample() -> None:
+            while not over.wait(SAMPLE_S):
+                if copies := self.copies():
+                    seen.append(copies)
+
+        thread = threading.Thread(target=sample, name="census", daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            thread.join()
+
+    def _twice(self, found: Mapping[str, list[int]]) -> dict[str, list[int]]:
+        """A sample takes a moment, in which one may end and its successor begin: who is twice is looked at again."""
+        twice = {name: pids for name, pids in found.items() if len(pids) > 1}
+        if twice:
+            time.sleep(0.01)
+        living = {name: [pid for pid in pids if _lives(pid)] for name, pids in twice.items()}
+        return {name: pids for name, pids in living.items() if len(pids) > 1}
+
+    def _leaders(self) -> Iterator[int]:
+        for pid in all_pids():
+            stat = read_stat(pid)
+            if stat is not None and stat.session == pid and not stat.zombie:
+                yield pid
+
+    def _replica(self, pid: int) -> str | None:
+        if _read(pid, "cmdline").startswith(_SERVANT):
+            return None
+        if (match := self._output(_OUTPUT, pid)) is not None:
+            return f"{match['app']}/{match['process']}/{match['slot']}"
+        environ = _read(pid, "environ").split(b"\0")
+        name = next((e.partition(b"=")[2] for e in environ if e.startswith(b"OMNITRON_INSTANCE_ID=")), b"")
+        template = self._output(_TEMPLATE, pid) is not None
+        return name.decode() if name and self._environ in environ and not template else None
+
+    def _output(self, pattern: re.Pattern[str], pid: int) -> re.Match[str] | None:
+        links = (output_link(pid, number) for number in (1, 2))
+        names = (pattern.fullmatch(link[len(self._folder) :]) for link in links if link.startswith(self._folder))
+        return next(filter(None, names), None)
+
+
+def _lives(pid: int) -> bool:
+    stat = read_stat(pid)
+    return stat is not None and not stat.zombie
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,1 @@
+CREATE TABLE kept (number bigint PRIMARY KEY);
