@@ -1,6 +1,6 @@
 """Measures calls between two processes: the floor and ours, in turns, in one run.
 
-    python benchmarks/rpc/bench_rpc.py [--rounds 3] [--seconds 1.0] [--in-flight 64] [--loop asyncio|uvloop] [--out FILE]
+    python benchmarks/rpc/bench_rpc.py [--rounds 3] [--seconds 1.0] [--in-flight 64] [--loop asyncio] [--out FILE]
 
 Prints a table, and JSON with --out. CPU is user and system time of client and server, per call.
 As a row of a larger comparison this module also has TITLE, DISTS, LOOP, serve(addr, ready) and connect(addr).

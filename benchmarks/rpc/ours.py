@@ -1,4 +1,6 @@
-"""The full path: contract, validation of arguments and results, deadline, context, admission, error mapping, balancing."""
+"""The full path: contract, validation both ways, deadline, context, admission, error mapping, balancing."""
+
+from typing import Any
 
 from payload import User
 
@@ -19,12 +21,17 @@ class Echo:
         return user
 
     @rpc
+    async def record(self, record: dict[str, Any]) -> dict[str, Any]:
+        return record
+
+    @rpc
     async def blob(self, data: memoryview) -> memoryview:
         return data
 
 
 CONTEXT = call_context(
-    principal=Principal("user:1", frozenset({"trader"})), trace="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    principal=Principal("user:1", frozenset({"trader"})),
+    trace="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
 
 
@@ -45,9 +52,12 @@ class Client:
         self._scope.__enter__()
 
     def call(self, value):
-        return self.echo.blob(value) if isinstance(value, bytes) else self.echo.user(value)
+        if isinstance(value, bytes):
+            return self.echo.blob(value)
+        return self.echo.record(value) if isinstance(value, dict) else self.echo.user(value)
 
     async def close(self):
+        self._scope.__exit__(None, None, None)
         await self.client.close()
 
 

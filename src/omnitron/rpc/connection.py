@@ -1,5 +1,6 @@
 """A client's connection, as the server sees it."""
 
+import asyncio
 from typing import Final, Protocol
 
 from omnitron.base.errors import InternalError, MethodNotFound, NotExecuted, OmnitronError
@@ -65,8 +66,8 @@ class Connection(Pipe):
     def __repr__(self) -> str:
         return f"<Connection from {self.caller or 'unknown'} calls={len(self.calls)}>"
 
-    def connection_made(self, transport: object) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
         self.owner.connections.add(self)
         self.say_hello()
 

@@ -94,6 +94,8 @@ class Link(Pipe):
         call_id = self._begin(method, args, context, deadline, now)
         answer: asyncio.Future[Body] = _Future(loop=self.loop)
         self.pending[call_id] = (answer, deadline, method.title)
+        if len(self.pending) == 1:  # nothing is under way whose answer others would be batched behind
+            self.flush()
         return call_id, answer
 
     def open(

@@ -7,7 +7,7 @@ move of all its bytes per write; whoever sends must look at `full`.
 
 import asyncio
 import logging
-from typing import Final
+from typing import Final, cast
 
 from omnitron.base.errors import OmnitronError
 from omnitron.wire.frames import MAX_FRAME_BYTES, Body, FrameDecoder
@@ -29,8 +29,7 @@ class Pipe(asyncio.Protocol):
         self._scheduled = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # other loops' transports do not inherit from it
 
     def data_received(self, data: bytes) -> None:
         try:

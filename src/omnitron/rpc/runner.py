@@ -65,18 +65,19 @@ class Runner:
         while todo:
             call = todo.popleft()
             call.task, call.started = task, self.now
-            if await _in_own_context(call.run()) or task.cancelling():
-                return
+            coro, in_context = call.run(), copy_context().run
+            try:
+                awaited = in_context(coro.send, None)
+            except StopIteration:
+                if task.cancelling():
+                    return
+            else:
+                return await _rest(coro, in_context, awaited)
 
 
 @coroutine
-def _in_own_context(coro: Coroutine[Any, Any, None]) -> Generator[Any, Any, bool]:
-    """Await `coro` with every step of it in one context of its own; whether it had to wait."""
-    run = copy_context().run
-    try:
-        awaited = run(coro.send, None)
-    except StopIteration:
-        return False
+def _rest(coro: Coroutine[Any, Any, None], in_context: Any, awaited: Any) -> Generator[Any, Any, None]:
+    """Await what is left of `coro` after its first step, with every step of it in its own context."""
     while True:
         try:
             got = yield awaited
@@ -86,6 +87,6 @@ def _in_own_context(coro: Coroutine[Any, Any, None]) -> Generator[Any, Any, bool
         else:
             step = coro.send
         try:
-            awaited = run(step, got)
+            awaited = in_context(step, got)
         except StopIteration:
-            return True
+            return

@@ -124,7 +124,8 @@ class Call:
                 result = await self._indirect(Invocation(method.contract, args, context))
             if not self.answered:
                 self.conn.answer(REPLY, self.call_id, self._encode(result), method.title)
-                self._done()
+                self.answered = True
+                self.conn.forget(self.call_id)
         except BaseException as error:
             self._raised(error)
         finally:

@@ -18,7 +18,7 @@ async def connected(client, count):
     async def all_open():
         return sum(peer.link is not None for peer in client.peers) == count
 
-    await eventually(all_open)
+    await eventually(all_open, within_s=20)
 
 
 async def test_a_killed_worker_fails_what_it_ran_and_idempotent_calls_go_elsewhere(replicas, client_of):
@@ -114,6 +114,8 @@ async def test_calls_with_a_key_meet_at_one_replica(replicas, client_of):
     pool = replicas(3)
     client = client_of(*pool)
     work = client.proxy(Work)
+    await work.pid()
+    await connected(client, 3)
     owners = {symbol: await work.pid_of(symbol) for symbol in "abcdefghijklmnop"}
     assert len(set(owners.values())) > 1
     for symbol, owner in owners.items():
