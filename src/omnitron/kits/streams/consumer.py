@@ -67,6 +67,8 @@ class StreamConsumer(Generic[T]):
         self._cursor = b"-"
         self._next_reclaim = 0.0
         self._stopping = False
+        self.closed = False
+        self.asked_at = clock.monotonic()  # when it last asked for a batch: it lives
 
     def __repr__(self) -> str:
         return f"<StreamConsumer {self.name} of {self.group} on {self.stream.name}>"
@@ -94,6 +96,10 @@ class StreamConsumer(Generic[T]):
         """End the iteration after the batch in hand; what nobody was given stays for the others."""
         self._stopping = True
 
+    def redeliver(self) -> None:
+        """Give next, once more, what was given before and not acknowledged."""
+        self._orphans_of, self._cursor = self.name.encode(), b"-"
+
     async def close(self) -> None:
         """Tell Redis what is done, and disconnect."""
         self._stopping = True
@@ -105,6 +111,7 @@ class StreamConsumer(Generic[T]):
         except (StreamUnavailable, ConnectionError) as error:
             log.warning("stream %s: %d done entries will come again: %s", self.stream.name, len(self._done), error)
         self._disconnect()
+        self.closed = True
 
     def settle(self, ids: list[bytes]) -> None:
         self._done += ids
@@ -141,10 +148,11 @@ class StreamConsumer(Generic[T]):
             )
             if not str(group[0]).startswith("BUSYGROUP"):
                 check(group[0])
-            self._orphans_of, self._cursor = self.name.encode(), b"-"
+            self.redeliver()
         return self._connection
 
     async def _next(self) -> Batch[T] | None:
+        self.asked_at = self._clock.monotonic()
         connection = await self._connected()
         if not self._orphans_of and self._clock.monotonic() >= self._next_reclaim:
             self._next_reclaim = self._clock.monotonic() + RECLAIM_EVERY_S

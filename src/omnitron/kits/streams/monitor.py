@@ -15,6 +15,7 @@ from omnitron.kits.streams.consumer import StreamConsumer
 
 log = logging.getLogger("omnitron.streams")
 PERIOD_S: Final = 2.0
+MAX_HOLD_S: Final = 600.0  # how long a member may work on one batch before it counts as dead
 BEYOND: Final = "18446744073709551615-0"  # not the highest id there is: Redis takes that one for ">"
 ALARM: Final = 0.8  # of max_len: from this lag on, trimming is near
 
@@ -60,6 +61,7 @@ class Monitor:
         self.consumers: list[StreamConsumer[Any]] = []
         self._gaps: dict[tuple[str, str], int] = {}
         self._alarmed: set[tuple[str, str]] = set()
+        self._stuck: set[StreamConsumer[Any]] = set()
 
     async def run(self) -> None:
         connection: Connection | None = None
@@ -68,7 +70,8 @@ class Monitor:
                 try:
                     if connection is None or connection.closed:
                         connection = await self._connect()
-                    for consumer in self.consumers:
+                    self.consumers[:] = [c for c in self.consumers if not c.closed]
+                    for consumer in list(self.consumers):
                         await self._look(connection, consumer)
                 except (StreamUnavailable, StreamError, ConnectionError) as error:
                     log.debug("no figures of streams: %s", error)
@@ -79,6 +82,12 @@ class Monitor:
 
     async def _look(self, connection: Connection, consumer: StreamConsumer[Any]) -> None:
         stream, group = consumer.stream.name, consumer.group
+        if self._clock.monotonic() - consumer.asked_at > MAX_HOLD_S:
+            if consumer not in self._stuck:
+                log.error("%r has been at one batch for over %d s; others may take it over", consumer, MAX_HOLD_S)
+                self._stuck.add(consumer)
+            return
+        self._stuck.discard(consumer)
         alive = pack("XREADGROUP", "GROUP", group, consumer.name, "COUNT", 1, "STREAMS", stream, BEYOND)
         data = alive + pack("XINFO", "STREAM", stream) + pack("XINFO", "GROUPS", stream)
         _, about, groups = await connection.request(data, 3)

@@ -22,6 +22,7 @@ class Chunk:
     keys: list[str]
     done: asyncio.Future[None] | None
     last_id: bytes = b""
+    count: int = 0  # items it was added with; some may have been left out since
 
     def settle(self, error: Exception | None) -> None:
         if self.done is not None and not self.done.done():
@@ -46,7 +47,7 @@ class Outbox:
         self.limit = limit
         self.size = 0
         self._waiting: deque[Chunk] = deque()
-        self._under_way: deque[tuple[Chunk, int]] = deque()
+        self._under_way: deque[Chunk] = deque()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
@@ -58,7 +59,8 @@ class Outbox:
         while self.size >= self.limit:
             self._room.clear()
             await self._room.wait()
-        self.size += len(chunk.frames)
+        chunk.count = len(chunk.frames)
+        self.size += chunk.count
         self._waiting.append(chunk)
         self._work.set()
         self._empty.clear()
@@ -74,12 +76,12 @@ class Outbox:
             chunk = self._waiting.popleft()
             count += len(chunk.frames)
             taken.append(chunk)
-            self._under_way.append((chunk, len(chunk.frames)))
+            self._under_way.append(chunk)
         return taken
 
     def take_back(self) -> list[Chunk]:
         """What was under way is waiting again, in its order; returns it."""
-        again = [chunk for chunk, _ in self._under_way]
+        again = list(self._under_way)
         self._under_way.clear()
         self._waiting.extendleft(reversed(again))
         if again:
@@ -90,8 +92,8 @@ class Outbox:
         """The first so many chunks under way are finished, or failed; the last id of theirs, if any."""
         last_id = b""
         for _ in range(chunks):
-            chunk, count = self._under_way.popleft()
-            self.size -= count
+            chunk = self._under_way.popleft()
+            self.size -= chunk.count
             last_id = chunk.last_id or last_id
             chunk.settle(error)
         if self.size < self.limit:
@@ -102,9 +104,8 @@ class Outbox:
 
     def fail_all(self, error: Exception) -> None:
         """Nothing of it will ever be sent."""
-        self._under_way.extend((chunk, len(chunk.frames)) for chunk in self._waiting)
+        self._under_way.extend(self._waiting)
         self._waiting.clear()
-        self.size = sum(count for _, count in self._under_way)
         self.done(len(self._under_way), error)
 
     async def until_empty(self) -> None:

@@ -56,6 +56,7 @@ class StreamProducer(Generic[T]):
         self._tasks = TaskSet(f"producer of {stream.name}")
         self._running: asyncio.Task[None] | None = None
         self._sent = 0
+        self._attempt = 0  # since something arrived
 
     async def send(self, item: T) -> None:
         """Return when Redis has the item (`durable`: when its disk has). Waits while Redis is away."""
@@ -94,7 +95,8 @@ class StreamProducer(Generic[T]):
         except (TimeoutError, OmnitronError) as error:
             log.error("stream %s: %d items not sent: %s", self.stream.name, self._outbox.size, error)
         await self._tasks.close()
-        self._outbox.fail_all(StreamUnavailable(f"The producer of {self.stream.name!r} has been closed."))
+        self._broken = StreamUnavailable(f"The producer of {self.stream.name!r} has been closed.")
+        self._outbox.fail_all(self._broken)
 
     def _chunks(self, items: Iterable[T]) -> Iterable[Chunk]:
         frames: list[bytes] = []
@@ -119,22 +121,20 @@ class StreamProducer(Generic[T]):
         await self._outbox.add(chunk)
 
     async def _run(self) -> None:
-        attempt = 0
         while True:
             try:
                 connection = await self._connect()
                 try:
                     await self._settle_earlier(connection)
-                    attempt = 0
                     await self._session(connection)
                 finally:
                     connection.close()
                     self._written = 0
             except (StreamUnavailable, ConnectionError) as error:
-                attempt += 1
-                if attempt == 1:
+                self._attempt += 1
+                if self._attempt == 1:
                     log.warning("stream %s: %s Sending again what is under way.", self.stream.name, error)
-                await self._clock.sleep(backoff(attempt, self._rand))
+                await self._clock.sleep(backoff(self._attempt, self._rand))
             except OmnitronError as error:
                 log.error("stream %s can not be written: %s", self.stream.name, error)
                 self._broken = error
@@ -188,11 +188,12 @@ class StreamProducer(Generic[T]):
             count = len(frames)
             self._untrimmed += count
             if self._untrimmed >= self._trim_every:
-                frames.append(self._trim())
+                frames += self._trims()
             replies = await connection.request(b"".join(frames), len(frames)) if frames else []
             for reply in replies:
                 if not isinstance(reply, bytes):
                     check(reply)
+            self._attempt = 0
             at = 0
             for chunk in chunks:
                 at += len(chunk.frames)
@@ -204,15 +205,15 @@ class StreamProducer(Generic[T]):
             else:
                 self._finish(len(chunks))
 
-    def _trim(self) -> bytes:
+    def _trims(self) -> list[bytes]:
         self._untrimmed = 0
-        bound: tuple[str, ...]
+        name, trims = self.stream.name, list[bytes]()
         if self.stream.max_len is not None:
-            bound = ("MAXLEN", "~", str(self.stream.max_len))
-        else:
-            oldest = int((self._clock.now() - (self.stream.max_age or 0)) * 1000)
-            bound = ("MINID", "~", str(max(0, oldest)))
-        return pack("XTRIM", self.stream.name, *bound)
+            trims.append(pack("XTRIM", name, "MAXLEN", "~", self.stream.max_len))
+        if self.stream.max_age is not None:
+            oldest = int((self._clock.now() - self.stream.max_age) * 1000)
+            trims.append(pack("XTRIM", name, "MINID", "~", max(0, oldest)))
+        return trims
 
     def _finish(self, chunks: int) -> None:
         self._arrived = self._outbox.done(chunks) or self._arrived

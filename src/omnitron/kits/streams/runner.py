@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, Self
 
 from omnitron.base.clock import Clock
-from omnitron.base.errors import NotExecuted
+from omnitron.base.errors import NotExecuted, OmnitronError
 from omnitron.base.rand import Rand
 from omnitron.base.tasks import TaskSet
 from omnitron.control.provide import ProvideContext
@@ -62,8 +62,17 @@ class ConsumerRunner:
         await self._streams.close()
 
     async def _consume(self, consumer: StreamConsumer[Any], handler: Handler, attempts: int) -> None:
-        async for batch in consumer:
-            await deliver(batch, handler, attempts, self._clock, self._rand)
+        failures = 0
+        while not consumer.closed:
+            try:
+                async for batch in consumer:
+                    await deliver(batch, handler, attempts, self._clock, self._rand)
+                    failures = 0
+            except (OmnitronError, ConnectionError) as error:  # of Redis; the handler's are dealt with in `deliver`
+                failures += 1
+                consumer.redeliver()
+                log.error("%r: %s Trying again.", consumer, error)
+                await self._clock.sleep(backoff(failures, self._rand))
 
 
 async def deliver(batch: Batch[Any], handler: Handler, attempts: int, clock: Clock, rand: Rand) -> None:
