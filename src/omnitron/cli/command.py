@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from omnitron.base.errors import OmnitronError
 from omnitron.cli.output import fail
@@ -55,17 +54,17 @@ def target_argument(
     return click.argument("target", required=required, metavar=metavar, shell_complete=complete_target)
 
 
-def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names of what runs; nothing when the daemon does not answer."""
-    return [CompletionItem(name) for name in _names(ctx) if name.startswith(incomplete)]
+    return [name for name in _names(ctx) if name.startswith(incomplete)]
 
 
-def complete_stack(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_stack(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from omnitron.cli.connect import connect
 
     try:
         with connect() as daemon:
-            return [CompletionItem(s.name) for s in daemon.status(None).stacks if s.name.startswith(incomplete)]
+            return [s.name for s in daemon.status(None).stacks if s.name.startswith(incomplete)]
     except OmnitronError:
         return []
 
