@@ -228,6 +228,6 @@ def shown(key: Any) -> str:
     """A type or function as people write it."""
     if (target := remote_target(key)) is not None:
         return f"Remote[{target.__qualname__}]"
-    if isinstance(key, type) and not get_args(key):
-        return key.__qualname__
+    if get_origin(key) is not None:
+        return str(key).replace("typing.", "")
     return getattr(key, "__qualname__", None) or str(key).replace("typing.", "")
