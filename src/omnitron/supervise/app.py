@@ -36,7 +36,7 @@ from omnitron.supervise.template import Templates
 log = logging.getLogger("omnitron.keeper")
 
 STOP_MARGIN_S: Final = 15.0  # beyond drain and term: SIGKILL has been sent twice by then
-STEP_WAIT_S: Final = 86_400.0  # a dependency that never gets ready holds its dependents; `status` says so
+TEMPLATE_WAIT_S: Final = 0.5  # before a template that died is made anew; replicas are spawned meanwhile
 
 
 class App:
@@ -68,7 +68,7 @@ class App:
         self.house = House(
             home=home, run=run, clock=clock, rand=rand, spawner=spawner, journal=journal, logs=logs,
             addresses=Addresses(run), listeners=Listeners(), tasks=self.tasks, owner=self,
-            templates=Templates(spawner, run, home, clock, self._template_changed),
+            templates=Templates(spawner, run, home, clock, self._template_died),
         )  # fmt: skip
         spawner.on_reaped(self._reaped)
 
@@ -167,8 +167,14 @@ class App:
             for replica in pool.all():
                 replica.look()
 
-    def _template_changed(self, process: str) -> None:
-        self.news.tell()
+    def _template_died(self, process: str) -> None:
+        self.house.journal.tell(f"{self.spec.app}/{process}", "template.died", "a new one is made", "warning")
+        self.tasks.start(self._new_template(process), f"template {process}")
+
+    async def _new_template(self, process: str) -> None:
+        await self.house.clock.sleep(TEMPLATE_WAIT_S)
+        if process in self.pools and self.pools[process].want == "up":
+            await self.pools[process].make_template()
 
     # -- order
 

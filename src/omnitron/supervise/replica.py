@@ -180,6 +180,7 @@ class Replica:
                     self._house.journal.tell(
                         str(self.slot.id), "template.failed", f"{error} Spawned instead.", "warning"
                     )
+                    self._output.end()
             self._started(start.spawn(self._output), incarnation)
         except (OmnitronError, OSError) as error:
             self._not_started(error, incarnation)
@@ -197,13 +198,13 @@ class Replica:
         self._spawning = False
         self.post(e.SpawnFailed(incarnation, str(error)))
 
-    def _attach(self, pid: int, incarnation: int) -> None:
+    def _attach(self, pid: int, incarnation: int, *, adopted: bool = False) -> None:
         """Everything we hold of a living incarnation, whoever started it."""
         house, slot, app = self._house, self.slot, self._house.owner.spec.app
         if self._output is None:
             self._output = Output(house.run, self.process, slot.id.slot, incarnation)
         self._output.read_on(app, self.process, slot.id.slot, pid, house.logs.of(self.process), house.clock)
-        house.spawner.watch(pid, lambda status: self._ended(incarnation, status))
+        house.spawner.watch(pid, lambda status: self._ended(incarnation, status), adopted=adopted)
         if slot_has_address(self.spec):
             path = house.addresses.socket_path(self.process, slot.id.slot, incarnation)
             self.link = ReplicaLink(path, "keeper", house.tasks, lambda report: self._reported(incarnation, report))
@@ -229,7 +230,7 @@ class Replica:
         published = self._house.addresses.published(self.process, self.slot.id.slot) == incarnation
         runs = same and self.slot.running_since is not None
         silent = self.spec.process.command is not None and self.spec.process.health.probe is None
-        self._attach(pid, incarnation)
+        self._attach(pid, incarnation, adopted=True)
         self.post(e.Adopted(pid, incarnation, booted=published or runs or silent, ready=published or silent or
                             (runs and self.slot.ready)))  # fmt: skip
 

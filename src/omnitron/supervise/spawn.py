@@ -56,8 +56,11 @@ class Spawner(Protocol):
         """The pid of the new process. Raises OperationError saying why it can not run."""
         ...
 
-    def watch(self, pid: int, ended: Ended) -> None:
-        """Call `ended` once, when the process has ended: a child of ours or an adopted one."""
+    def watch(self, pid: int, ended: Ended, *, adopted: bool = False) -> None:
+        """Call `ended` once, when the process has ended. adopted: it is no child of ours.
+
+        A replica forked by a template is, or becomes so in a moment, when the process between the two has ended.
+        """
         ...
 
     def signal(self, pgid: int, number: int) -> bool:
@@ -120,13 +123,12 @@ class OsSpawner:
         limit(process.pid, launch.limits)
         return process.pid
 
-    def watch(self, pid: int, ended: Ended) -> None:
+    def watch(self, pid: int, ended: Ended, *, adopted: bool = False) -> None:
         if pid in self._unclaimed:
             self._loop.call_soon(ended, self._unclaimed.pop(pid))
             return
         self._watched[pid] = ended
-        stat = read_stat(pid)
-        if stat is None or stat.ppid != os.getpid():
+        if adopted:
             self._watch_adopted(pid)
 
     def signal(self, pgid: int, number: int) -> bool:

@@ -56,8 +56,9 @@ class Start:
         finally:
             self._close(opened)
         template = self.template()
+        why = f"no template: {template.refused}" if template is not None and template.refused else ""
         mode = "command" if process.command is not None else "spawn"
-        return Started(pid, mode, f"no template: {template.refused}" if template is not None else "")
+        return Started(pid, mode, why)
 
     async def fork(self, template: Template, output: Output) -> Started:
         """Raises OperationError if the template can not do it."""

@@ -36,7 +36,7 @@ FORK_TIMEOUT_S: Final = 10.0  # of one fork; a template that takes longer is stu
 class Template:
     """One template process. usable: it can be forked now. refused: why it never will, "" otherwise."""
 
-    def __init__(self, spec: ProcessSpec, spawner: Spawner, output: Output) -> None:
+    def __init__(self, spec: ProcessSpec, spawner: Spawner, output: Output, dead: Callable[["Template"], None]) -> None:
         self.spec = spec
         self.pid: int | None = None
         self.usable = False
@@ -45,14 +45,15 @@ class Template:
         self._output = output
         self._channel: socket.socket | None = None
         self._turn = asyncio.Lock()  # answers come in the order of the orders
-        self._dead: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        self._dead = dead
+        self._ended_already = False
 
     async def start(self, app: AppSpec, env: dict[str, str], writer: LogWriter, clock: Clock) -> None:
         """Start it and wait until it is usable or refused."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (ours, theirs):
-            end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_MESSAGE)
+        ours.setblocking(False)
         process = self.spec.process
         assert process.module is not None
         start = TemplateStart(
@@ -115,17 +116,14 @@ class Template:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        if self.pid is not None and not self._dead.done():
+        if self.pid is not None and not self._ended_already:
             self._spawner.signal(self.pid, signal.SIGKILL)
 
-    async def ended(self) -> ExitStatus:
-        return await asyncio.shield(self._dead)
-
     def _ended(self, status: ExitStatus) -> None:
+        self._ended_already = True
         self._output.end()
-        if not self._dead.done():
-            self._dead.set_result(status)
         self.drop()
+        self._dead(self)
 
     async def _send(self, message: bytes, descriptors: Sequence[int]) -> None:
         assert self._channel is not None
@@ -141,12 +139,12 @@ class Template:
 
 
 class Templates:
-    """The templates of an app, one a process. `changed` is told when one became usable, refused or died."""
+    """The templates of an app, one a process. `died` is told of a process whose template in use has ended."""
 
-    def __init__(self, spawner: Spawner, run: Path, home: Path, clock: Clock, changed: Callable[[str], None]) -> None:
+    def __init__(self, spawner: Spawner, run: Path, home: Path, clock: Clock, died: Callable[[str], None]) -> None:
         self._spawner = spawner
         self._run, self._home, self._clock = run, home, clock
-        self._changed = changed
+        self._died = died
         self._templates: dict[str, Template] = {}
         self._numbers = itertools.count()
 
@@ -156,7 +154,7 @@ class Templates:
     async def make(self, app: AppSpec, spec: ProcessSpec, writer: LogWriter) -> Template:
         """A fresh template, not in use yet: see `use`."""
         output = Output(self._run, f"{spec.process.name}.template", next(self._numbers), 0)
-        template = Template(spec, self._spawner, output)
+        template = Template(spec, self._spawner, output, self._ended)
         env = environment(os.environ, self._home, app, spec, NO_SLOT, 0)
         await template.start(app, env, writer, self._clock)
         return template
@@ -172,13 +170,18 @@ class Templates:
         before = self._templates.pop(process, None)
         if template is not None:
             self._templates[process] = template
-        self._changed(process)
         return before
 
     def drop(self, process: str) -> None:
         old = self._templates.pop(process, None)
         if old is not None:
             old.drop()
+
+    def _ended(self, template: Template) -> None:
+        process = template.spec.process.name
+        if self._templates.get(process) is template and not template.refused:
+            del self._templates[process]
+            self._died(process)
 
     def drop_all(self) -> None:
         for process in list(self._templates):

@@ -5,12 +5,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from keeper_apps.worker import Worker
 
 from omnitron.base.home import Home
 from omnitron.control.events import Event
 from omnitron.control.keeper import AppSpec, AppStatus, KeeperApi, ProcessSpec, ReplicaStatus
 from omnitron.logs.read import tail
 from omnitron.model.process import Process
+from omnitron.model.topology import Topology
 from omnitron.rpc.client import connect
 from omnitron.rpc.link import Link
 
@@ -26,7 +30,7 @@ class World:
         self.run = self.home.run_dir("dev", "a")
         self.keeper: subprocess.Popen[bytes] | None = None
         self.api: KeeperApi
-        self._link: Link | None = None
+        self._links: list[Link] = []
 
     async def start_keeper(self) -> None:
         with (self.home.root / "keeper.log").open("ab") as log:
@@ -37,7 +41,8 @@ class World:
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 try:
-                    self.api, self._link = await connect(str(self.run / "keeper.sock"), KeeperApi)  # type: ignore[type-abstract]
+                    self.api, link = await connect(str(self.run / "keeper.sock"), KeeperApi)  # type: ignore[type-abstract]
+                    self._links.append(link)
                     return
                 except OSError:
                     assert self.keeper.poll() is None, (self.home.root / "keeper.log").read_text()
@@ -78,6 +83,12 @@ class World:
                     return event
         raise AssertionError(f"no {kind}")
 
+    async def call(self, process: str, slot: int, service: type = Worker) -> Any:
+        """A proxy of the service at a replica's published address."""
+        api, link = await connect(str(self.run / "s" / f"{process}.{slot}"), service, default_deadline_s=DEADLINE_S)
+        self._links.append(link)
+        return api
+
     def logged(self, process: str, n: int = 1000) -> list[str]:
         return [record.msg for record in tail(self.home.log_dir("dev", "a"), [process], n)]
 
@@ -86,12 +97,17 @@ class World:
             while line not in self.logged(process):  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.02)
 
+    async def until_exists(self, path: Path) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not path.exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.01)
+
     async def close(self) -> None:
         if self.keeper is not None and self.keeper.poll() is None:
             await self.api.shutdown(True)
             self.keeper.wait(DEADLINE_S)
-        if self._link is not None:
-            self._link.finish()
+        for link in self._links:
+            link.finish()
 
 
 def replicas(status: AppStatus, process: str) -> tuple[ReplicaStatus, ...]:
@@ -115,3 +131,11 @@ def alive(pid: int) -> bool:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def worker(name: str, module: str = "worker", **more: object) -> ProcessSpec:
+    """A process of our own, exposed, offering the Worker service unless said otherwise."""
+    spec = {key: more.pop(key) for key in ("after", "count", "fingerprint", "services", "calls") if key in more}
+    process = Process(name=name, module=module, topology=Topology(expose=True), **more)  # type: ignore[arg-type]
+    defaults = {"fingerprint": "1", "count": process.instances, "services": (("worker@1.0.0", "Worker"),)}
+    return ProcessSpec(process=process, **{**defaults, **spec})  # type: ignore[arg-type]
