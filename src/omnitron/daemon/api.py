@@ -93,7 +93,7 @@ class Api:
         status = await self._task(record).status()
         spec: dict[str, Any] = msgspec.to_builtins(record.spec)
         for process in spec["processes"]:
-            process["env"] = sorted(process["env"])
+            process["env"] = process["process"]["env"] = sorted(process["env"])
         result = {"want": str(record.want), "definition": record.path, "log_dir": record.spec.log_dir}
         if aim.process is None:
             return {**result, "spec": spec, "status": msgspec.to_builtins(status)}

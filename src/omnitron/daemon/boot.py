@@ -107,11 +107,11 @@ async def serve(home: Home) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         await stopped.wait()
         log.info("daemon %d ends; what it supervises runs on", info.pid)
+        home.daemon_info.unlink(missing_ok=True)
+        home.daemon_socket.unlink(missing_ok=True)
         await server.drain(DRAIN_S)
         await server.close()
         await supervisor.close()
-        home.daemon_info.unlink(missing_ok=True)
-        home.daemon_socket.unlink(missing_ok=True)
     finally:
         store.close()
 

@@ -7,6 +7,7 @@ is found done. Operations are those who wait for it; each ends when the apps it 
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -20,7 +21,7 @@ from omnitron.control.events import Event
 from omnitron.control.keeper import AppSpec, ServiceEndpoints
 from omnitron.daemon.app_task import AppTask
 from omnitron.daemon.decisions.apps import app_order
-from omnitron.daemon.decisions.progress import ready_timeout, settled, steps, stopping
+from omnitron.daemon.decisions.progress import ready_timeout, settled, steps, stopping, stuck
 from omnitron.daemon.desired import DesiredState
 from omnitron.daemon.directory import Directory
 from omnitron.daemon.infrastructure import Infrastructure
@@ -31,6 +32,8 @@ from omnitron.infra.plan import INFRA_APP
 from omnitron.model.state import Want
 from omnitron.store.records import Desired
 from omnitron.supervise.order import drain_order
+
+RETRY_BEGINS_S: Final = 10.0  # until a keeper that was told to start something has begun
 
 log = logging.getLogger("omnitron.daemon")
 
@@ -231,6 +234,15 @@ class StackTask:
             failed = [process.name for process in status.processes if process.state == "failed"]
             for process in failed or (None,):  # none: the app was stopped as a whole
                 await task.keeper.start(process, None)
+            await self._moved(task, stuck(status))
+
+    async def _moved(self, task: AppTask, before: frozenset[tuple[str, int]]) -> None:
+        """Wait until what was given up is on its way: it must not be taken for a failure of this try."""
+        with self._doors.journal.watch() as changed:
+            async with asyncio.timeout(RETRY_BEGINS_S):
+                while before & stuck(await task.status()):
+                    await changed.wait()
+                    changed.clear()
 
     async def _settle(self, task: AppTask, spec: AppSpec) -> list[Progress]:
         """Tell the progress until every process is ready or failed, or it takes too long. Which failed, and why."""

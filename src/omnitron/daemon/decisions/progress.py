@@ -30,6 +30,12 @@ def stopping(status: AppStatus) -> list[Progress]:
     return [_leaving(status.app, process) for process in status.processes if process.state != "stopped"]
 
 
+def stuck(status: AppStatus | None) -> frozenset[tuple[str, int]]:
+    """Replicas that are given up, with their incarnation."""
+    replicas = (replica for process in (status.processes if status else ()) for replica in process.replicas)
+    return frozenset((r.replica, r.incarnation) for r in replicas if r.phase == Phase.GIVEN_UP)
+
+
 def settled(progress: list[Progress]) -> bool:
     return all(step.done for step in progress)
 

@@ -10,6 +10,7 @@ from omnitron.model.state import Phase, Want
 from omnitron.store.records import Desired
 
 TROUBLE = ("warning", "error")
+_IS = {Phase.RUNNING: "running, not ready", Phase.BACKOFF: "in backoff", Phase.GIVEN_UP: "given up"}
 
 
 def why(
@@ -54,10 +55,8 @@ def _process(target: Target, process: ProcessStatus, record: Desired, now: float
 def _replica(replica: ReplicaStatus, record: Desired, now: float) -> str:
     name = ReplicaId.parse(replica.replica)
     since = f" for {show_seconds(max(0.0, now - replica.since))}" if replica.since else ""
-    state = (
-        "ready" if replica.ready else f"{replica.phase}, not ready" if replica.phase == Phase.RUNNING else replica.phase
-    )
-    text = f"{replica.replica} is {state.replace('_', ' ')}{since}"
+    state = "ready" if replica.ready else _IS.get(replica.phase, replica.phase)
+    text = f"{replica.replica} is {state}{since}"
     if replica.detail:
         text += f": {replica.detail}"
     restart = next((p.process.restart for p in record.spec.processes if p.process.name == name.process), None)
