@@ -12,7 +12,7 @@ from omnitron.rpc.endpoints import Endpoint
 from omnitron.rpc.link import Link, open_link
 
 CONNECT_TIMEOUT_S: Final = 5.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.005, 0.5
+FIRST_RETRY_S, LAST_RETRY_S = 0.005, 0.1
 """Doubling, with jitter. A call that waits begins it anew, so what comes back is found at once."""
 
 
@@ -67,7 +67,8 @@ class Peer:
                 except (OSError, OmnitronError) as error:
                     self.failures += 1
                     self.last_error = f"{type(error).__name__}: {error}"
-                    self._on_change()
+                    if self.failures == 1:  # a call for a key it owns may now go to another
+                        self._on_change()
                     delay_s = await self._pause(delay_s)
                 else:
                     self.failures = 0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from omnitron.base.clock import Clock
-from omnitron.base.errors import Overloaded, Unavailable
+from omnitron.base.errors import Overloaded, ServiceNotFound, Unavailable
 from omnitron.base.rand import Rand
 from omnitron.rpc.balance import Policy, by_key, choose
 from omnitron.rpc.endpoints import Directory, Endpoint, Wanted
@@ -56,12 +56,16 @@ class Pool:
         self._changed = asyncio.Event()
         self._waiting = 0
         self._begun = False
+        self._ambiguous: ServiceNotFound | None = None
 
     def refresh(self) -> None:
         """The directory has changed, or a link of some peer has."""
         if not self._begun:
             return
-        found = self._directory.find(self.wanted)
+        try:
+            found, self._ambiguous = self._directory.find(self.wanted), None
+        except ServiceNotFound as error:  # for who calls, not for who updates the directory
+            found, self._ambiguous = (), error
         self.peers = {endpoint.path: self._peer(endpoint) for endpoint in found}
         for peer in self.peers.values():
             if peer.link is None:
@@ -100,6 +104,8 @@ class Pool:
             self.refresh()
             if self._open:
                 return
+        if self._ambiguous is not None:
+            raise self._ambiguous.with_traceback(None)
         if self._waiting >= MAX_WAITING:
             raise Overloaded(
                 f"{self._waiting} calls already wait for a replica of {self.wanted}.",

@@ -19,7 +19,7 @@ from omnitron.rpc.server import RpcServer
 HERE = Path(__file__).parent
 
 
-async def eventually(fact: Callable[[], Awaitable[bool]], within_s: float = 5.0) -> None:
+async def eventually(fact: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
     """Poll until the fact holds."""
     end = asyncio.get_running_loop().time() + within_s
     while not await fact():
@@ -35,6 +35,7 @@ class Replica:
         self.path = folder / f"work.{slot}"
         self.incarnation = 0
         self.worker: subprocess.Popen[bytes] | None = None
+        self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start another incarnation and publish it; the old one is left as it is."""
@@ -46,6 +47,7 @@ class Replica:
             self.worker = subprocess.Popen(
                 [sys.executable, str(HERE / "rpc_worker.py"), str(sock.fileno()), self.name], pass_fds=[sock.fileno()]
             )
+        self.workers.append(self.worker)
         link = self.path.with_suffix(".new")
         link.symlink_to(address)
         link.replace(self.path)
@@ -70,16 +72,16 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def replicas(folder: Path) -> Iterator[Callable[[int], list[Replica]]]:
     """Start so many workers."""
-    made: list[subprocess.Popen[bytes]] = []
     slots: list[Replica] = []
 
     def start(count: int) -> list[Replica]:
         slots.extend(Replica(folder, slot) for slot in range(count))
-        made.extend(slot.start() for slot in slots)
+        for slot in slots:
+            slot.start()
         return slots
 
     yield start
-    for worker in {*made, *(slot.worker for slot in slots if slot.worker)}:
+    for worker in [worker for slot in slots for worker in slot.workers]:
         if worker.poll() is None:
             worker.kill()
         worker.wait()

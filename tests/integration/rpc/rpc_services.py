@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Work:
     def __init__(self) -> None:
         self.cancelled = 0
         self.made = 0
+        self.barrier = threading.Barrier(4)
 
     @rpc(idempotent=True)
     async def pid(self) -> int:
@@ -82,6 +84,11 @@ class Work:
     def block(self, seconds: float, *, answer: str = "done") -> str:
         time.sleep(seconds)
         return answer
+
+    @rpc
+    def meet(self) -> int:
+        """Answers only when four threads are in here at once."""
+        return self.barrier.wait(20)
 
     @rpc(max_concurrency=1)
     async def alone(self, seconds: float) -> None:
