@@ -84,6 +84,8 @@ class Connection:
         return answer
 
     async def _exchange(self, path: str, answer: Answer) -> None:
+        if self._streams is not None and self._streams[0].at_eof():  # as every client does before it writes
+            await self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection(self.host, self.port)
         reader, writer = self._streams

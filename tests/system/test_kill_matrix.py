@@ -72,8 +72,12 @@ class Killing:
         assert twice == []
         self.figures.append(
             Figures(
-                killed=target, method=method, requests=len(tally.answers), failed=len(tally.failed),
-                restored_ms=round(restored_s * 1000), disturbed_ms=round(tally.healed_ms(killed_at)),
+                killed=target,
+                method=method,
+                requests=len(tally.answers),
+                failed=len(tally.failed),
+                restored_ms=round(restored_s * 1000),
+                disturbed_ms=round(tally.healed_ms(killed_at)),
                 slowest_ms=round(tally.longest_stall_ms()),
             )  # fmt: skip
         )
@@ -191,9 +195,9 @@ def test_the_death_of_infrastructure_costs_time_but_no_call_and_nothing_that_was
     killing = Killing(store, "store", figures)
     base = {"postgres": 0, "redis": 1_000_000}[service]
     tally = killing.run(
-        f"infra/{service}/0",
+        f"infra:{service}",
         lambda n: f"/keep/{base + n}",
-        lambda: replaced(store, f"infra/{service}/0", killing.pid),
+        lambda: store.infra(service).state == "ready" and store.infra(service).pid not in (None, killing.pid),
         pause_s=0.01,
     )
     assert tally.failed == []

@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 
 from omnitron.base.home import HOME_VARIABLE, Home
 from omnitron.cli.connect import connect
-from omnitron.control.daemon import StackStatus
+from omnitron.control.daemon import InfraStatus, StackStatus
 from omnitron.control.events import Event
 from omnitron.control.keeper import AppStatus, ProcessStatus, ReplicaStatus
 from omnitron.testing.census import Census
@@ -97,6 +97,10 @@ class RealSystem:
         """`app/process/slot`."""
         return next(r for r in self.process(target.rpartition("/")[0]).replicas if r.replica == target)
 
+    def infra(self, name: str) -> InfraStatus:
+        """A service of the stack's infrastructure: "postgres", "redis"."""
+        return next(service for service in self.status().infrastructure if service.name == name)
+
     def ready(self, target: str) -> list[ReplicaStatus]:
         """The ready replicas of a process."""
         return [replica for replica in self.process(target).replicas if replica.ready]
@@ -122,7 +126,7 @@ class RealSystem:
         return pid
 
     def pid(self, target: str) -> int:
-        """Of "daemon", "keeper:APP", "template:APP/PROCESS" or a replica."""
+        """Of "daemon", "keeper:APP", "template:APP/PROCESS", "infra:SERVICE" or a replica."""
         if target == "daemon":
             return int(json.loads(self.home.daemon_info.read_bytes())["pid"])
         kind, _, name = target.rpartition(":")
@@ -131,7 +135,7 @@ class RealSystem:
         if kind == "template":
             (template,) = self.census.templates()[name]
             return template
-        pid = self.replica(target).pid
+        pid = self.infra(name).pid if kind == "infra" else self.replica(target).pid
         assert pid is not None, f"{target} does not run"
         return pid
 
