@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from omnitron.child.board import Board
 from omnitron.child.context import Obituaries, ReplicaContext, records
 from omnitron.control.keeper import ServiceEndpoints
-from omnitron.control.replica import ReplicaReport, ReplicaStats
+from omnitron.control.replica import ReplicaApi, ReplicaReport, ReplicaStats
+from omnitron.rpc.contract import contract_of
 from omnitron.rpc.endpoints import Directory
 from omnitron.rpc.server import RpcServer
+
+CONTRACT: Final = contract_of(ReplicaApi)
 
 
 class Controlled(Protocol):

@@ -19,6 +19,7 @@ from omnitron.base.errors import OmnitronError
 from omnitron.child.assembly import Assembly, assemble
 from omnitron.child.blame import blame
 from omnitron.child.graph import shown
+from omnitron.child.reader import contract
 from omnitron.declare.schedule import CronMark, IntervalMark, ScheduleMark
 from omnitron.declare.service import service_mark
 from omnitron.model.facts import (
@@ -32,7 +33,7 @@ from omnitron.model.facts import (
     StreamFact,
 )  # fmt: skip
 from omnitron.model.process import Process
-from omnitron.rpc.contract import MethodContract, contract_of
+from omnitron.rpc.contract import MethodContract
 
 
 def main() -> None:
@@ -81,10 +82,10 @@ def facts_of(process: Process, assembly: Assembly) -> ProcessFacts:
 
 
 def _service(cls: type) -> ServiceFact:
-    contract = contract_of(cls)
-    methods = tuple(_method(cls, method) for method in contract.methods.values())
+    served = contract(cls)
+    methods = tuple(_method(cls, method) for method in served.methods.values())
     doc = (cls.__doc__ or "").strip()
-    return ServiceFact(contract.name, contract.version, cls.__qualname__, cls.__module__, methods, doc)
+    return ServiceFact(served.name, served.version, cls.__qualname__, cls.__module__, methods, doc)
 
 
 def _method(cls: type, method: MethodContract) -> MethodFact:

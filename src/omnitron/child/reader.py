@@ -8,6 +8,7 @@ where they are visible, imported ones too: a shared `providers.py` is meant to b
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from omnitron.declare.hooks import Moment, ProvideMark, hook_marks, provide_mark
 from omnitron.declare.route import RouteMark, route_marks
 from omnitron.declare.schedule import ScheduleMark, schedule_marks
 from omnitron.declare.service import service_mark
+from omnitron.rpc.contract import ServiceContract, contract_of
 
 Function = Callable[..., Any]
 
@@ -78,6 +80,12 @@ def _services(module: ModuleType) -> tuple[type, ...]:
                 remedy='Mark the class with @service("name@1.0.0"), or remove it from the list.',
             )
     return tuple(listed)
+
+
+@lru_cache(maxsize=256)
+def contract(cls: type) -> ServiceContract:
+    """The contract of a service class. Kept, so that a template reads it once for all its forks."""
+    return contract_of(cls)
 
 
 def methods(cls: type) -> Iterator[Function]:

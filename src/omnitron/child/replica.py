@@ -30,16 +30,15 @@ from omnitron.child.blame import blame
 from omnitron.child.board import Board
 from omnitron.child.container import Container
 from omnitron.child.context import Obituaries, ReplicaContext
-from omnitron.child.control import Control
+from omnitron.child.control import CONTRACT, Control
 from omnitron.child.lease import Lease
-from omnitron.child.reader import marked
+from omnitron.child.reader import contract, marked
 from omnitron.child.readiness import Readiness
 from omnitron.control.provide import RUNNERS, ProvideContext
-from omnitron.control.replica import ENV_FENCING_TOKEN, BootSpec, ReplicaApi
+from omnitron.control.replica import ENV_FENCING_TOKEN, BootSpec
 from omnitron.model.process import Process
 from omnitron.model.shutdown import Shutdown
 from omnitron.rpc.client import RpcClient
-from omnitron.rpc.contract import contract_of
 from omnitron.rpc.endpoints import Directory
 from omnitron.rpc.server import RpcServer
 
@@ -102,7 +101,7 @@ class Replica:
     async def live(self, imported: Callable[[], None]) -> int:
         """The exit code. `imported` is called when user code has been imported and signals can be answered."""
         control = socket.socket(fileno=self.boot.control_fd)
-        self.rpc.add(contract_of(ReplicaApi), self.control, system=True)
+        self.rpc.add(CONTRACT, self.control, system=True)
         await self.rpc.serve(control)
         try:
             await self._boot(imported)
@@ -134,7 +133,7 @@ class Replica:
         await self._hooks(assembly.warmup, "warmup")
         await self._enter_runners(assembly)
         for cls in assembly.offer.services:
-            self.rpc.add(contract_of(cls), container[cls])
+            self.rpc.add(contract(cls), container[cls])
         await self._open_http(assembly, container)
         self.readiness = Readiness(self.process.health, self._ask_readiness(assembly), self.board)
         await self.readiness.begin(self._tasks)

@@ -16,7 +16,7 @@ from omnitron.child.http.app import EdgeApp
 from omnitron.child.http.guard import Guard
 from omnitron.child.http.routes import Routes
 from omnitron.child.http.rpc import Endpoint
-from omnitron.child.http.server import HttpServer
+from omnitron.child.http.server import HttpServer, configure
 from omnitron.model.transports import Http
 from omnitron.rpc.server import RpcServer
 
@@ -41,6 +41,15 @@ def build_edge(
             endpoints[f"/rpc/{contract.service}/{contract.name}"] = endpoint
     routes = Routes(assembly.routes, lambda target: _handler(target, container, rpc.threads))
     return HttpServer(EdgeApp(http, endpoints, routes, ready, clock, rand, dev), http, sock, ours=True)
+
+
+def warm() -> None:
+    """Let uvicorn import what it imports only when it is first configured."""
+    configure(_nothing, Http(port=0), ours=True).load()
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An application."""
 
 
 def build_asgi(app: Any, http: Http, sock: socket.socket) -> HttpServer:

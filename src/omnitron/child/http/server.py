@@ -27,23 +27,27 @@ BACKLOG: Final = 1024
 _LONGEST_KEEP_ALIVE_S: Final = 24 * 3600
 
 
+def configure(app: Any, http: Http, *, ours: bool) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none" if ours else "auto",
+        lifespan="off" if ours else "auto",
+        interface="asgi3" if ours else "auto",
+        proxy_headers=not ours,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=min(float(http.keep_alive_timeout), _LONGEST_KEEP_ALIVE_S),  # type: ignore[arg-type]
+    )
+
+
 class HttpServer:
     """app: an ASGI application. ours: it is Omnitron's own, else a user's, with lifespan and WebSockets."""
 
     def __init__(self, app: Any, http: Http, sock: socket.socket, *, ours: bool) -> None:
         self._sock = sock
-        self._config = uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none" if ours else "auto",
-            lifespan="off" if ours else "auto",
-            interface="asgi3" if ours else "auto",
-            proxy_headers=not ours,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=min(float(http.keep_alive_timeout), _LONGEST_KEEP_ALIVE_S),  # type: ignore[arg-type]
-        )
+        self._config = configure(app, http, ours=ours)
         self._edge = Edge(http, ServerState())
         self._lifespan: LifespanOn | LifespanOff | None = None
         self._server: asyncio.Server | None = None
