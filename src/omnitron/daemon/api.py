@@ -43,9 +43,10 @@ class Api:
 
     async def up(self, description: Description, stack: str | None) -> AsyncIterator[Progress]:
         intake = await self._supervisor.accept(description, stack)
+        operation = self._commands.up(intake)  # before the first step is taken: the client may leave at any time
         if nothing_to_do(list(intake.changes)):
             yield Progress(subject=intake.stack, state="unchanged", detail="nothing to do")
-        async for step in self._commands.up(intake).follow():
+        async for step in operation.follow():
             yield step
 
     async def down(self, stack: str | None, app: str | None, infrastructure: bool) -> AsyncIterator[Progress]:

@@ -13,15 +13,17 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from omnitron import __version__
 from omnitron.base.clock import SystemClock
 from omnitron.base.errors import OmnitronError, Refused
 from omnitron.base.home import Home, make_private, write_atomic
-from omnitron.base.log import log_json
+from omnitron.base.log import JsonFormatter
 from omnitron.base.rand import SystemRand
 from omnitron.control.daemon import DaemonApi, DaemonInfo
 from omnitron.daemon.api import Api
@@ -41,7 +43,8 @@ EXIT_FAILED: Final = 1
 EXIT_REFUSED: Final = 3
 DRAIN_S: Final = 1.0  # for answers on their way when the daemon ends
 BACKLOG: Final = 128
-VERSION: Final = "0.1.0"
+MAX_LOG: Final = 10 * 2**20  # bytes of daemon.log before it is put aside
+OLD_LOGS: Final = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,7 +88,9 @@ def _start_log(home: Home, foreground: bool) -> None:
     if foreground:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     else:
-        log_json(open(home.daemon_log, "a", buffering=1))  # noqa: SIM115 - open as long as the process
+        handler = RotatingFileHandler(home.daemon_log, maxBytes=MAX_LOG, backupCount=OLD_LOGS)
+        handler.setFormatter(JsonFormatter())
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 async def serve(home: Home) -> None:
@@ -95,7 +100,7 @@ async def serve(home: Home) -> None:
     try:
         supervisor = _supervisor(home, store, clock)
         info = DaemonInfo(
-            pid=os.getpid(), version=VERSION, home=str(home.root), since=clock.now(), python=sys.executable
+            pid=os.getpid(), version=__version__, home=str(home.root), since=clock.now(), python=sys.executable
         )
         server = RpcServer(name="daemon")
         server.add(contract_of(DaemonApi), Api(supervisor, info, stopped.set))
@@ -118,12 +123,14 @@ async def serve(home: Home) -> None:
 
 def _supervisor(home: Home, store: Store, clock: SystemClock) -> Supervisor:
     journal = Journal(store, clock)
-    if store.moved is not None:
-        records, claims = recovered(home, infra_records(store.secrets()))
+    records, claims = ([], []) if store.desired() else recovered(home, infra_records(store.secrets()))
+    if store.moved is not None or records:
         store.save(put=records, claims=claims)
         names = ", ".join(f"{r.spec.stack}/{r.spec.app}" for r in records) or "nothing"
-        text = f"the store was damaged and is now {store.moved.name}; rebuilt from what keepers run: {names}"
-        journal.tell("", "daemon", "store.corrupt", text, "error")
+        what = f"was damaged and is now {store.moved.name}" if store.moved else "was gone"
+        journal.tell(
+            "", "daemon", "store.rebuilt", f"the store {what}; rebuilt from what keepers run: {names}", "error"
+        )
     keepers = Keepers(home, clock)
     return Supervisor(Doors(home, clock, SystemRand(), keepers, journal, DesiredState(store)))
 

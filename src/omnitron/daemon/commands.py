@@ -38,7 +38,7 @@ class Commands:
         """Raises StoreFull, StoreFailed."""
         self.save(intake)
         apps = intake.apps | {record.spec.app for record in intake.records}
-        operation = Operation(intake.stack, apps, retry=True)
+        operation = Operation(intake.stack, apps, retry=True, want=Want.UP)
         self._stack_of(intake.stack).converge(operation)
         return operation
 
@@ -54,7 +54,7 @@ class Commands:
         infra = desired.get(name, INFRA_APP) if infrastructure and app is None else None
         down = [*records, *([infra] if infra else [])]
         desired.save(put=[msgspec.structs.replace(record, want=Want.DOWN) for record in down])
-        operation = Operation(app or name, frozenset(record.spec.app for record in down))
+        operation = Operation(app or name, frozenset(record.spec.app for record in down), want=Want.DOWN)
         if not down:
             operation.end("done", "nothing is up")
         self._stack_of(name).converge(operation)

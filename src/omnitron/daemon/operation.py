@@ -6,6 +6,7 @@ from typing import Final
 
 from omnitron.base.errors import OmnitronError
 from omnitron.control.daemon import Progress
+from omnitron.model.state import Want
 
 MAX_STEPS: Final = 5_000  # of one operation; further ones are not kept, its end always is
 
@@ -13,12 +14,14 @@ MAX_STEPS: Final = 5_000  # of one operation; further ones are not kept, its end
 class Operation:
     """Steps so far and whether it has ended; an equal step of the same subject is said once.
 
-    subject: of the final step, such as the stack's name. apps: those it is about. retry: of these, those whose given up
-    processes are to be tried again, once. waiting: of these, those that are not settled yet.
+    subject: of the final step, such as the stack's name. apps: those it is about. want: of these as a whole, None if it
+    is about a part. retry: of these, those whose given up processes are to be tried again, once. waiting: of these,
+    those that are not settled yet.
     """
 
-    def __init__(self, subject: str, apps: frozenset[str], *, retry: bool = False) -> None:
+    def __init__(self, subject: str, apps: frozenset[str], *, retry: bool = False, want: Want | None = None) -> None:
         self.subject = subject
+        self.want = want
         self.apps = apps
         self.retry = set(apps) if retry else set[str]()
         self.waiting = set(apps)
@@ -48,6 +51,10 @@ class Operation:
                 subject=self.subject, state=state, detail=detail, done=True, failed=self.failed, final=True
             )  # fmt: skip
             self._add(final)
+
+    def contradicts(self, other: "Operation") -> bool:
+        """Whether one wants up what the other wants down."""
+        return None not in (self.want, other.want) and self.want != other.want and bool(self.apps & other.apps)
 
     def settled(self, app: str) -> None:
         """The app is where it should be, or never will be; with the last of its apps the operation ends."""

@@ -69,7 +69,9 @@ class StackTask:
     def converge(self, operation: Operation | None = None) -> None:
         """Make the stack as desired now; the operation ends when its apps are."""
         if operation is not None:
-            self._open.append(operation)
+            for other in [other for other in self._open if other.contradicts(operation)]:
+                other.end("failed", f"it was asked for {operation.want} meanwhile", failed=True)
+            self._open = [*(other for other in self._open if not other.ended), operation]
         if self._worker is not None:
             self._worker.cancel()
         self._worker = self._tasks.start(self._work(), "converge")
@@ -200,6 +202,7 @@ class StackTask:
         spec = await self.infrastructure.spec(self._tell, running=await task.adopt())
         if spec is not None:
             await task.ensure(spec)
+            await self._retry_failed(task, [op for op in self._open if op.retry])
             for step in await self._settle(task, spec):
                 raise OperationError(
                     f"{step.subject} does not get ready: {step.detail}.", remedy=f"See `omnitron logs {step.subject}`."
@@ -216,7 +219,10 @@ class StackTask:
         try:
             await self.infrastructure.migrate(record, self._tell)
             await task.ensure(record.spec)
-            await self._retry_failed(task)
+            asked = [op for op in self._open if app in op.retry]
+            await self._retry_failed(task, asked)
+            for operation in asked:
+                operation.retry.discard(app)
             self.directory.refresh(self.apps.values())
             await self._settle(task, record.spec)
         except (OmnitronError, TimeoutError) as error:
@@ -224,11 +230,8 @@ class StackTask:
             self._tell(Progress(subject=app, state="failed", detail=detail, done=True, failed=True))
         self._settled(app)
 
-    async def _retry_failed(self, task: AppTask) -> None:
+    async def _retry_failed(self, task: AppTask, asked: list[Operation]) -> None:
         """`up` is a new chance for what was given up."""
-        asked = [op for op in self._open if task.app in op.retry]
-        for operation in asked:
-            operation.retry.discard(task.app)
         status = await task.status() if asked else None
         if status is not None and status.state == "failed":
             failed = [process.name for process in status.processes if process.state == "failed"]

@@ -82,8 +82,12 @@ class Store:
 
 def open_store(path: Path, clock: Clock | None = None) -> Store:
     """Open or create it. A damaged file is moved aside, never repaired in place, and an empty store takes its place."""
+    fresh = not path.exists()
     try:
-        return Store(Database(path))
+        store = Store(Database(path))
+        if fresh:
+            store.restore_secrets()
+        return store
     except Corrupt as error:
         moved = _move_aside(path, (clock or SystemClock()).now())
         log.error("%s moved to %s; desired state is rebuilt from what still runs", error.message, moved)

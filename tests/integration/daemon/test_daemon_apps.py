@@ -221,3 +221,17 @@ async def test_inspect_shows_no_values_of_the_environment(house: Household) -> N
     await house.up(app("market", sleeper("web", env={"TOKEN": "hush"})))
     assert "hush" not in str(await house.daemon.inspect(house.stack, "market/web"))
     assert (await house.daemon.env(house.stack, "market/web"))["TOKEN"] == "hush"
+
+
+async def test_a_down_in_the_middle_of_an_up_wins_and_the_up_says_so(house: Household) -> None:
+    never = sleeper("web", health=Health(probe="exec:false", interval=60.0))
+    going = asyncio.ensure_future(house.up(app("market", never)))
+
+    async def begun() -> bool:
+        return bool(await house.pids())
+
+    await house.until(begun)
+    steps = await house.collect(house.daemon.down(house.stack, "market", False))
+    assert not final(steps).failed
+    assert final(await going).failed and "down" in final(await going).detail
+    assert await house.pids() == {}

@@ -111,7 +111,7 @@ async def test_a_damaged_store_is_said_aloud_and_rebuilt_from_what_runs(own: Hou
         path.write_bytes(b"no database" * 1000)
     await own.connect()
     assert await own.pids() == before
-    assert "store.corrupt" in await own.kinds()
+    assert "store.rebuilt" in await own.kinds()
     assert list(own.home.root.glob("store.db.corrupt-*"))
     steps = await own.up(app("market", sleeper("web", instances=2)))
     assert not steps[-1].failed
@@ -138,3 +138,13 @@ async def test_a_client_that_leaves_in_the_middle_does_not_stop_the_apply(own: H
         return (await own.apps())["market"].state == "ready"
 
     await own.until(ready)
+
+
+async def test_a_store_that_was_deleted_is_rebuilt_too(own: Household) -> None:
+    await own.up(app("market"))
+    before = await own.pids()
+    await own.kill_daemon()
+    for path in own.home.root.glob("store.db*"):
+        path.unlink()
+    await own.connect()
+    assert await own.pids() == before

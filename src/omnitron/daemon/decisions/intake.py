@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from omnitron.base.errors import Refused
+from omnitron.base.names import check_name
 from omnitron.base.rand import Rand
 from omnitron.control.daemon import Change
 from omnitron.control.keeper import AppStatus
@@ -57,6 +58,7 @@ def choose_stack(description: Description, stack: str | None) -> str:
     declared = description.ecosystem.stacks
     if stack is None:
         return next(iter(declared)) if len(declared) == 1 else DEFAULT_STACK
+    check_name(stack, "stack")
     if declared and stack not in declared and stack != DEFAULT_STACK:
         raise Refused(
             f"{description.path} declares no stack {stack!r}, but {', '.join(declared)}.",

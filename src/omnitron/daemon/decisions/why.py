@@ -1,6 +1,7 @@
 """Why something is as it is, in sentences: from its status, what was asked of it, and the latest events."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from omnitron.base.names import ReplicaId, Target
 from omnitron.base.units import show_seconds
@@ -9,8 +10,12 @@ from omnitron.control.keeper import AppStatus, ProcessStatus, ReplicaStatus
 from omnitron.model.state import Phase, Want
 from omnitron.store.records import Desired
 
-TROUBLE = ("warning", "error")
-_IS = {Phase.RUNNING: "running, not ready", Phase.BACKOFF: "in backoff", Phase.GIVEN_UP: "given up"}
+TROUBLE: Final = ("warning", "error")
+_IS: Final[dict[str, str]] = {
+    Phase.RUNNING: "running, not ready",
+    Phase.BACKOFF: "in backoff",
+    Phase.GIVEN_UP: "given up",
+}
 
 
 def why(
