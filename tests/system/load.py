@@ -20,7 +20,7 @@ END_TIMEOUT_S = 90.0
 
 @dataclass(slots=True)
 class Answer:
-    """status 0: no answer, for the reason in `error`. server: pid of the HTTP replica that has the connection, if known."""
+    """status 0: no answer, for the reason in `error`. server: pid of the replica that has the connection."""
 
     path: str
     connection: int

@@ -30,9 +30,9 @@ class Figures:
     method: str
     requests: int
     failed: int
-    restored_ms: int
-    disturbed_ms: int
-    slowest_ms: int
+    restored_ms: int = 0
+    disturbed_ms: int = 0
+    slowest_ms: int = 0
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +70,10 @@ class Killing:
             enough = len(load) + AFTER
             system.wait(lambda: len(load) > enough, HEAL_S)
         assert twice == []
-        self.figures.append(
-            Figures(
-                killed=target,
-                method=method,
-                requests=len(tally.answers),
-                failed=len(tally.failed),
-                restored_ms=round(restored_s * 1000),
-                disturbed_ms=round(tally.healed_ms(killed_at)),
-                slowest_ms=round(tally.longest_stall_ms()),
-            )  # fmt: skip
-        )
+        row = Figures(killed=target, method=method, requests=len(tally.answers), failed=len(tally.failed))
+        row.restored_ms, row.disturbed_ms = round(restored_s * 1000), round(tally.healed_ms(killed_at))
+        row.slowest_ms = round(tally.longest_stall_ms())
+        self.figures.append(row)
         return tally
 
 

@@ -101,3 +101,21 @@ def candles(group: list[Any], interval: str) -> list[dict[str, Any]]:
             }
         )
     return result
+
+
+def iso(us: int) -> str:
+    """A moment as served: microseconds, or none if there are none."""
+    whole, rest = divmod(us, 10**6)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + (f".{rest:06d}Z" if rest else "Z")
+
+
+def vwap(symbol: str, group: list[Any]) -> dict[str, Any]:
+    """The average over one market's trades, as it is to be served."""
+    return {
+        "symbol": symbol,
+        "vwap": average(group),
+        "volume": text(sum((g[5] for g in group), Fraction())),
+        "trades": len(group),
+        "from": iso(min(g[0] for g in group)),
+        "to": iso(max(g[0] for g in group)),
+    }

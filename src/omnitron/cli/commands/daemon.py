@@ -1,16 +1,18 @@
 """`ping` and `kill`."""
 
+import fcntl
 import time
+from typing import Final
 
 import click
 
-from omnitron.base.errors import DaemonUnreachable
 from omnitron.base.home import Home
 from omnitron.cli.command import command
 from omnitron.cli.connect import connect
 from omnitron.cli.output import echo, echo_json
 
-KILL_WAIT_S = 60.0
+KILL_WAIT_S: Final = 60.0
+POLL_S: Final = 0.01
 
 
 @command()
@@ -43,11 +45,13 @@ def kill(daemon_only: bool, as_json: bool) -> None:
 
 
 def wait_until_gone(home: Home) -> None:
-    """Return when no daemon answers any more, or after KILL_WAIT_S."""
+    """Return when no daemon holds the home any more, or after KILL_WAIT_S. Its lock is the last thing it lets go of."""
     deadline = time.monotonic() + KILL_WAIT_S
-    while time.monotonic() < deadline:
-        try:
-            with connect(home):
-                time.sleep(0.02)
-        except DaemonUnreachable:
-            return
+    with open(home.daemon_lock, "ab") as lock:
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(POLL_S)
+            else:
+                return
