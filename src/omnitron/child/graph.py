@@ -4,7 +4,7 @@ A parameter's annotation is its key. What answers to a key, first match first:
 
     remote    Remote[T]: a proxy of a service in another process
     given     what the replica itself has, such as Clock
-    provider  an `@provide` function whose return annotation is the key
+    provider  an `@provide` function, of the process's module or beside the class, whose return annotation is the key
     kit       a class with `__omnitron_provide__` (control/provide.py)
     class     a service of the module, or a class whose constructor asks only for what can be injected
 
@@ -14,6 +14,7 @@ itself, unless it is a service: what would be made with defaults nobody chose ne
 
 import collections.abc
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -130,7 +131,7 @@ class _Walk:
             return Node(key, "remote")
         if key in graph.given:
             return Node(key, "given")
-        if (provider := graph.providers.get(key)) is not None:
+        if (provider := graph.providers.get(key) or _beside(key)) is not None:
             mark = provide_mark(provider)
             return Node(key, "provider", mark.scope if mark else "app", provider, parameters(provider))
         if isinstance(key, type) and hasattr(key, PROVIDE):
@@ -179,6 +180,15 @@ class _Walk:
             remedy=_remedy(param.key),
             details={"parameter": param.name, "type": shown(param.key)},
         )
+
+
+def _beside(key: Any) -> Callable[..., Any] | None:
+    """An `@provide` function for the class in the module that defines the class."""
+    module = sys.modules.get(getattr(key, "__module__", None) or "")
+    for value in list(vars(module).values()) if module is not None and isinstance(key, type) else ():
+        if inspect.isfunction(value) and provide_mark(value) is not None and provided_key(value) == key:
+            return value
+    return None
 
 
 def _remedy(key: Any) -> str:

@@ -2,7 +2,8 @@
 
 A module offers the service classes it defines itself, not what it imports from elsewhere (a caller imports the class
 for `Remote[T]`, and must not serve it), or exactly those in a module-level list `SERVICES`. Providers and hooks count
-where they are visible, imported ones too: a shared `providers.py` is meant to be imported from.
+where they are visible, imported ones too: a shared `providers.py` is meant to be imported from. A provider also counts
+beside the class it provides (child/graph.py).
 """
 
 import inspect

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from omnitron.base.clock import Clock
-from omnitron.base.errors import OmnitronError
+from omnitron.base.errors import InternalError, OmnitronError
 from omnitron.base.home import make_private
 from omnitron.base.names import ReplicaId
 from omnitron.base.rand import Rand
@@ -166,8 +166,10 @@ class Replica:
 
     async def _open_http(self, assembly: Assembly, container: Container) -> None:
         http = self.process.transports.http
-        if http is None or self.boot.http_fd is None:
+        if http is None:
             return
+        if self.boot.http_fd is None:
+            raise InternalError("The process has an HTTP transport, and the keeper handed no socket down for it.")
         build: Any = importlib.import_module(HTTP_EDGE)
         sock = socket.socket(fileno=self.boot.http_fd)
         if self.process.asgi is not None:

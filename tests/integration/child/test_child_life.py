@@ -206,3 +206,26 @@ async def test_an_error_in_a_start_hook_fails_the_boot(keep: Keep) -> None:
     code = "from omnitron import on_start\n@on_start\nasync def begin() -> None:\n    raise ValueError('no database')\n"
     report = await keep(code).until("failed")
     assert report.detail == "ValueError: no database (app.py:4)"
+
+
+async def test_scheduled_jobs_run_while_it_serves(keep: Keep, tmp_path: Path) -> None:
+    code = """
+from omnitron import interval, service
+
+@service("worker@1.0.0")
+class Worker:
+    @interval("100ms")
+    async def tick(self) -> None:
+        with open("ticks", "a") as file:
+            file.write("x")
+"""
+    replica = keep(code)
+    await replica.until("ready")
+    ticks = tmp_path / "ticks"
+    for _ in range(500):
+        if ticks.exists() and len(ticks.read_text()) >= 3:
+            break
+        await asyncio.sleep(0.02)
+    assert len(ticks.read_text()) >= 3
+    replica.terminate()
+    assert await replica.exit_code() == 0

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from typing import Any
 
+import pytest
 from child_keeping import listen
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 Serve = Any
-RELOADS = 5
+RELOADS = int(os.environ.get("OMNITRON_TEST_RELOADS", "5"))  # 50 takes two minutes
 
 
 class Client:
@@ -111,3 +115,25 @@ class Feed:
     assert '"code":"moved"' in lines[-1]
     assert await edge.replica.exit_code() == 0
     assert time.monotonic() - begun < 10  # not the whole drain's time of 15 s
+
+
+async def test_websockets_of_an_application_are_told_that_it_restarts(serve: Serve) -> None:
+    code = """
+async def app(scope, receive, send):
+    if scope["type"] != "websocket":
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+"""
+    edge = await serve(code, process={"asgi": "app:app"})
+    async with connect(f"ws://127.0.0.1:{edge.port}/") as websocket:
+        await websocket.send("hello")
+        assert await websocket.recv() == "hello"
+        assert (await edge.client.get("/")).status_code == 500
+        edge.replica.terminate()
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(websocket.recv(), 10)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+    assert await edge.replica.exit_code() == 0

@@ -161,9 +161,13 @@ class Farm:
     def __init__(self, hen: Hen) -> None: ...
 
 
+class Redis:
+    def __init__(self, host: str = "localhost") -> None: ...
+
+
 @service("defaults@1.0.0")
 class Defaults:
-    def __init__(self, pool: Pool) -> None: ...
+    def __init__(self, redis: Redis) -> None: ...
 
 
 @service("neighbour@1.0.0")
@@ -186,9 +190,12 @@ class Long:
     def __init__(self, session: Session) -> None: ...
 
 
-@provide()
-def another_pool() -> Pool:
-    return Pool()
+def make_other() -> Any:
+    @provide()
+    def another_pool() -> Pool:
+        return Pool()
+
+    return another_pool
 
 
 @pytest.mark.parametrize(
@@ -196,11 +203,11 @@ def another_pool() -> Pool:
     [
         ([Outer], [], ["Inner.__init__(feed: Feed) needs Feed, which nobody provides", "Outer -> Inner", "@provide()"]),
         ([Farm], [], ["Hen -> Egg -> Hen"]),
-        ([Defaults], [], ["Defaults.__init__(pool: Pool) needs Pool"]),
+        ([Defaults], [], ["Defaults.__init__(redis: Redis) needs Redis"]),
         ([Neighbour], [], ["Remote[Far]"]),
         ([Untyped], [], ["Untyped has the parameter 'x' without a type"]),
         ([Long], [make_pool, make_session], ["Session as long as one call"]),
-        ([], [make_pool, another_pool], ["Pool is provided twice", "make_pool", "another_pool"]),
+        ([], [make_pool, make_other()], ["Pool is provided twice", "make_pool", "another_pool"]),
     ],
 )
 def test_a_graph_that_can_not_be_built_says_why(services: Any, providers: Any, words: list[str]) -> None:
@@ -213,3 +220,24 @@ def test_a_graph_that_can_not_be_built_says_why(services: Any, providers: Any, w
 def test_remotes_are_named_with_where_they_are_asked_for() -> None:
     graph = build_graph([Garage, Car], [], [Clock])
     assert graph.remotes() == [(Engine, "Car.engine")]
+
+
+class Ledger:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+@provide()
+def make_ledger() -> Ledger:
+    return Ledger("here")
+
+
+async def test_a_provider_beside_the_class_counts() -> None:
+    @service("books@1.0.0")
+    class Books:
+        def __init__(self, ledger: Ledger) -> None:
+            self.ledger = ledger
+
+    made = container(build_graph([Books], [], []))
+    await made.open()
+    assert made[Books].ledger.path == "here"

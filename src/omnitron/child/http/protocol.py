@@ -76,14 +76,19 @@ class Edge:
         self.state = state
         self.draining = False
         self.refused = 0
-        self.empty = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
         self._date = 0
         self.date_line = b""
 
     @property
-    def connections(self) -> "set[LimitedProtocol]":
-        return self.state.connections  # type: ignore[return-value]
+    def connections(self) -> "list[LimitedProtocol]":
+        """But for those that have become WebSockets."""
+        return [connection for connection in self.state.connections if isinstance(connection, LimitedProtocol)]
+
+    @property
+    def sockets(self) -> list[Any]:
+        """WebSockets of a user's application: uvicorn's own protocol objects."""
+        return [connection for connection in self.state.connections if not isinstance(connection, LimitedProtocol)]
 
     def date(self) -> None:
         """Keep the Date header up to date, when there are requests."""
@@ -142,7 +147,6 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.edge.empty.clear()
         limit = self.edge.limits.max_connections
         if len(self.connections) > limit:
             self.refuse(Problem(503, "overloaded", f"There are {limit} connections.", "Raise Http.max_connections."))
@@ -155,8 +159,6 @@ class LimitedProtocol(HttpToolsProtocol):
         if exchange is not None and exchange.abandon and self.busy:
             exchange.cancel()
         super().connection_lost(exc)
-        if not self.connections:
-            self.edge.empty.set()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

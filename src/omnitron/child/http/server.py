@@ -81,19 +81,21 @@ class HttpServer:
         edge.draining = True
         if self._server is not None:
             self._server.close()
-        for connection in list(edge.connections):
+        for connection in edge.connections:
             connection.begin_drain()
-        while edge.connections and (now := loop.time()) < begun + timeout_s:
+        while edge.state.connections and (now := loop.time()) < begun + timeout_s:
             if now > begun + STREAM_GRACE_S:
                 self._end_streams()
             since = now - PRE_DRAIN_S
-            for connection in list(edge.connections) if since >= begun else ():
+            for connection in edge.connections if since >= begun else ():
                 connection.close_if_idle(since)
             await asyncio.sleep(TICK_S)
         return self.in_flight
 
     def _end_streams(self) -> None:
-        for connection in list(self._edge.connections):
+        for websocket in self._edge.sockets:
+            websocket.shutdown()  # says 1012, "service restart"
+        for connection in self._edge.connections:
             if (exchange := connection.exchange) is not None and exchange.streaming and connection.busy:
                 exchange.cancel()
 
@@ -101,7 +103,7 @@ class HttpServer:
         """Cut what is left, and end the application's lifespan."""
         if self._server is not None:
             self._server.close()
-        for connection in list(self._edge.connections):
+        for connection in self._edge.connections:
             if (exchange := connection.exchange) is not None and connection.busy:
                 exchange.cancel()
             connection.transport.close()
