@@ -158,15 +158,17 @@ def lock(run: Path) -> int:
 
 
 def listen(path: Path) -> socket.socket:
-    """The keeper's own socket; what an earlier one left there is replaced, since we hold the lock."""
-    path.unlink(missing_ok=True)
+    """The keeper's own socket. It appears under its name when it listens: who finds it is never refused."""
+    fresh = path.with_name(".keeper.sock")
+    fresh.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        listener.bind(str(fresh))
     finally:
         os.umask(before)
     listener.listen(64)
+    os.replace(fresh, path)
     return listener
 
 

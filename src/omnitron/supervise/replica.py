@@ -27,6 +27,7 @@ from omnitron.supervise.slot import Slot
 from omnitron.supervise.starting import Start, Started
 
 MAILBOX: Final = 1024  # messages; far more than can be under way for one slot
+CPU_OVER_S: Final = 0.5  # ticks of 10 ms say nothing over less
 PSS_EVERY_S: Final = 30.0  # the kernel walks all page tables for it
 LOOK_AGAIN_S: Final = (0.002, 0.25)  # first and longest wait before looking whether a group is empty
 _WARNINGS: Final = frozenset({"exited", "backoff", "not_ready", "startup_timeout", "term_timeout", "drain_timeout"})
@@ -320,14 +321,16 @@ class Replica:
     # -- what it uses
 
     def sample(self) -> None:
-        """CPU since the last sample, and memory."""
+        """CPU since the last sample (the first time: since the start), and memory."""
         stat = read_stat(self.slot.pid) if self.slot.pid is not None and self.slot.phase.alive else None
         if stat is None:
             return
         now = self._house.clock.monotonic()
-        if self._sampled is not None and now > self._sampled[0]:
-            self.cpu = max(0.0, 100 * (stat.cpu - self._sampled[1]) / (now - self._sampled[0]))
-        self._sampled, self.rss = (now, stat.cpu), stat.rss
+        since, used = self._sampled or (self.slot.since, 0.0)
+        if now - since > CPU_OVER_S:
+            self.cpu = max(0.0, 100 * (stat.cpu - used) / (now - since))
+            self._sampled = (now, stat.cpu)
+        self.rss = stat.rss
         if now - self._pss_at > PSS_EVERY_S or self.pss is None:
             self._pss_at, self.pss = now, read_pss(stat.pid)
 

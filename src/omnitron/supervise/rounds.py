@@ -1,8 +1,12 @@
-"""What the keeper looks at every few seconds: use of CPU and memory, the size of pools, replicas to be replaced."""
+"""What the keeper looks at every few seconds: the size of pools that scale, replicas to be replaced, logs.
+
+Processes that do neither are not looked at: an idle keeper is idle.
+"""
 
 from typing import Final
 
 from omnitron.base.errors import OmnitronError
+from omnitron.model.scaling import Recycle
 from omnitron.model.state import Phase, Reason
 from omnitron.supervise.app import App
 from omnitron.supervise.autoscale import Sample, Scale, autoscale
@@ -15,20 +19,18 @@ PING_S: Final = 2.0  # for a replica to tell its counters; one that does not is 
 
 
 async def go_round(app: App) -> None:
-    """For ever. Only processes that scale or recycle by themselves cost more than one look at /proc."""
+    """For ever."""
     scales: dict[str, Scale] = {}
     while True:
         await app.house.clock.sleep(EVERY_S)
         app.house.logs.check()
         for pool in list(app.pools.values()):
             config, rules = pool.spec.process.scaling, pool.spec.process.recycle
-            wants = config.strategy == "auto" or rules.calls is not None
+            if (config.strategy == "manual" and rules == Recycle()) or pool.want != "up" or pool.reloading:
+                continue
             for replica in pool.replicas.values():
                 replica.sample()
-                if wants:
-                    await _ask(replica)
-            if pool.want != "up" or pool.reloading:
-                continue
+                await _ask(replica)
             if config.strategy == "auto":
                 scales[pool.name] = await _scale(app, pool, scales.get(pool.name, Scale(pool.count)))
             await _recycle(app, pool)
