@@ -1,7 +1,9 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,7 +11,7 @@ from kit_servers import Context, RedisServer, eventually
 from redis.asyncio import Redis
 
 from omnitron.base.errors import OmnitronError, OperationError
-from omnitron.kits.streams import Batch, ConsumerRunner, Stream, StreamConsumer, Streams, consume
+from omnitron.kits.streams import Batch, ConsumerRunner, Stream, StreamConsumer, Streams, consume, producer
 
 MakeContext = Callable[..., Context]
 
@@ -218,6 +220,26 @@ async def test_a_producer_survives_kills_of_redis_and_repeats_nothing(
         await sending
         await producer.flush()
         assert await all_of(streams, stream) == list(range(4000))
+
+
+async def test_what_redis_acknowledged_and_forgot_is_sent_again(
+    context: MakeContext, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a power cut: the append-only file is gone. `appendfsync no` keeps the disk from being confirmed."""
+    monkeypatch.setattr(producer, "CONFIRM_TIMEOUT_S", 0.2)
+    async with client(redis_server) as redis:
+        await redis.config_set("appendfsync", "no")
+    async with opened(context()) as streams:
+        await streams.producer(DURABLE).send_many(trades(*range(100)))
+        redis_server.kill()
+        shutil.rmtree(tmp_path / "appendonlydir")
+        redis_server.start()
+
+        async def again() -> bool:
+            return await all_of(streams, DURABLE) == list(range(100))
+
+        await eventually(again)
+        await asyncio.wait_for(streams.producer(DURABLE).flush(), 10)  # this Redis confirms
 
 
 async def _send_all(put: Callable[[Trade], object], numbers: range) -> None:

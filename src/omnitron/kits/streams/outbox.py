@@ -16,12 +16,16 @@ DEFAULT_BUFFER: Final = 100_000  # items
 
 @dataclass(slots=True, eq=False)
 class Chunk:
-    """Items handed over by one call. frames: packed commands. keys: of the same items, or empty."""
+    """Items handed over by one call. frames: packed commands. keys: of the same items, or empty.
+
+    flush: it has no items, and `done` tells that all before it are gone.
+    """
 
     frames: list[bytes]
     keys: list[str]
     done: asyncio.Future[None] | None
     last_id: bytes = b""
+    flush: bool = False
     count: int = 0  # items it was added with; some may have been left out since
 
     def settle(self, error: Exception | None) -> None:
@@ -50,9 +54,7 @@ class Outbox:
         self._under_way: deque[Chunk] = deque()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
-        self._empty = asyncio.Event()
         self._room.set()
-        self._empty.set()
 
     async def add(self, chunk: Chunk) -> None:
         """Wait for room, then put it last."""
@@ -63,7 +65,6 @@ class Outbox:
         self.size += chunk.count
         self._waiting.append(chunk)
         self._work.set()
-        self._empty.clear()
 
     async def take(self) -> list[Chunk]:
         """Wait for work, then up to MAX_BATCH items of it; they are under way now."""
@@ -98,8 +99,6 @@ class Outbox:
             chunk.settle(error)
         if self.size < self.limit:
             self._room.set()
-        if not self._under_way and not self._waiting:
-            self._empty.set()
         return last_id
 
     def fail_all(self, error: Exception) -> None:
@@ -107,6 +106,3 @@ class Outbox:
         self._under_way.extend(self._waiting)
         self._waiting.clear()
         self.done(len(self._under_way), error)
-
-    async def until_empty(self) -> None:
-        await self._empty.wait()

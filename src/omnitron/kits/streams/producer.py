@@ -2,7 +2,8 @@
 
 The surprise: a durable stream uses a second connection. `WAITAOF` blocks the connection it is called on until the disk
 has everything that connection wrote; on the first one it would hold back the following items for up to a second. So the
-first writes at once, and the second, whose own small write comes after those, waits for the disk on their behalf.
+first writes at once, and the second, whose own small write comes after those, waits for the disk on their behalf. Items
+are kept until then: if Redis dies and comes back without them, they are sent again.
 """
 
 import asyncio
@@ -59,7 +60,7 @@ class StreamProducer(Generic[T]):
         self._attempt = 0  # since something arrived
 
     async def send(self, item: T) -> None:
-        """Return when Redis has the item (`durable`: when its disk has). Waits while Redis is away."""
+        """Return when Redis has the item. Waits while Redis is away."""
         await self.send_many((item,))
 
     async def send_many(self, items: Iterable[T]) -> None:
@@ -73,14 +74,19 @@ class StreamProducer(Generic[T]):
 
     async def put(self, item: T) -> None:
         """Return when the item is in the buffer, which waits only while that is full. `flush` awaits its arrival."""
-        for chunk in self._chunks((item,)):
+        await self.put_many((item,))
+
+    async def put_many(self, items: Iterable[T]) -> None:
+        """Like `put`, for many at once."""
+        for chunk in self._chunks(items):
             await self._add(chunk)
 
     async def flush(self) -> None:
-        """Return when nothing is left in the buffer. Raises what made it impossible."""
-        await self._outbox.until_empty()
-        if self._broken is not None:
-            raise self._broken
+        """Return when all given before has arrived (`durable`: on Redis's disk). Raises what made that impossible."""
+        if self._running is not None:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            await self._add(Chunk([], [], done, flush=True))
+            await done
 
     @property
     def buffered(self) -> int:
@@ -173,6 +179,7 @@ class StreamProducer(Generic[T]):
             return await self._write(connection)
         second = await self._connect()
         try:
+            await self._on_disk(second)  # a Redis that can not say is refused before anything is written
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._write(connection))
                 both.create_task(self._confirm_written(second))
@@ -200,6 +207,9 @@ class StreamProducer(Generic[T]):
                 chunk.last_id = replies[at - 1] if chunk.frames else b""
             self._sent += count
             if self.stream.durable:
+                for chunk in chunks:
+                    if not chunk.flush:
+                        chunk.settle(None)
                 self._written += len(chunks)
                 self._confirm.set()
             else:
@@ -222,22 +232,26 @@ class StreamProducer(Generic[T]):
 
     async def _confirm_written(self, connection: Connection) -> None:
         """Durable streams: let go of what is on disk."""
-        mark = pack("SET", f"{self.stream.name}:confirm", 1, "EX", 60)
-        wait = pack("WAITAOF", 1, 0, int(CONFIRM_TIMEOUT_S * 1000))
         while True:
             await self._confirm.wait()
             self._confirm.clear()
             chunks = self._written
-            marked, synced = await connection.request(mark + wait, 2, timeout=2 * CONFIRM_TIMEOUT_S)
-            check(marked)
-            if await _on_disk(synced, connection, self.stream.name):
+            if await self._on_disk(connection):
                 self._written -= chunks
                 self._finish(chunks)
             else:
                 self._confirm.set()
 
+    async def _on_disk(self, connection: Connection) -> bool:
+        """Whether all that was written before is on disk; waits for it a while."""
+        mark = pack("SET", f"{self.stream.name}:confirm", 1, "EX", 60)
+        wait = pack("WAITAOF", 1, 0, int(CONFIRM_TIMEOUT_S * 1000))
+        marked, synced = await connection.request(mark + wait, 2, timeout=2 * CONFIRM_TIMEOUT_S)
+        check(marked)
+        return await _synced(synced, connection, self.stream.name)
 
-async def _on_disk(reply: Any, connection: Connection, name: str) -> bool:
+
+async def _synced(reply: Any, connection: Connection, name: str) -> bool:
     """What WAITAOF says; servers before 7.2 do not know it, but with `appendfsync always` an answer means the disk."""
     try:
         return bool(check(reply)[0])

@@ -25,8 +25,8 @@ class Stream(Generic[T]):
     """A Redis stream `name` of items of `type` (anything msgspec encodes), declared at module level.
 
     max_len: items kept, approximately (Redis trims in whole nodes of 100 or so). max_age: how long they are kept.
-    durable: `send` returns only when the item is on Redis's disk, so that not even a power cut loses it (`WAITAOF`;
-    with `appendfsync everysec` it takes up to a second until then, but consumers see the item at once).
+    durable: the producer keeps what it sent until it is on Redis's disk (`WAITAOF`), and sends it again if Redis dies
+    before; `flush` waits for the disk. Without it, a kill of Redis may lose what was acknowledged in the last second.
     dedup_key: identifies an item: a producer that sends again after a lost connection leaves out what had arrived.
     Raises DefinitionError if there is no bound, or one that holds nothing.
     """
