@@ -22,6 +22,8 @@ from omnitron.child.replica import HTTP_EDGE, Replica
 from omnitron.control.replica import ENV_BOOT, ENV_INCARNATION, ENV_INSTANCE_ID, ENV_STACK, BootSpec
 from omnitron.model.process import Process
 
+_PR_SET_PTRACER: Final = 0x59616D61
+_ANY: Final = 2**64 - 1
 EXIT_FORCED: Final = 75
 """Told to end a second time, in the middle of a drain (EX_TEMPFAIL)."""
 
@@ -57,6 +59,8 @@ def run_replica(boot: BootSpec) -> NoReturn:
     log_json(sys.stderr)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    if boot.http_fd is not None or boot.websocket_fd is not None:
+        _let_keepers_copy_sockets()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until user code is imported there is nothing to finish
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -84,6 +88,16 @@ async def _live(boot: BootSpec, process: Process) -> int:
             loop.add_signal_handler(number, end)
 
     return await replica.live(imported)
+
+
+def _let_keepers_copy_sockets() -> None:
+    """After a keeper's death its successor, no ancestor of ours, copies the listening sockets out of this process.
+
+    Where Yama guards processes (kernel.yama.ptrace_scope=1) that needs our consent; same user only, as ever.
+    """
+    if sys.platform == "linux":
+        ctypes = importlib.import_module("ctypes")
+        ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(_ANY), 0, 0, 0)
 
 
 def _go_to(cwd: str) -> None:
