@@ -60,6 +60,11 @@ def assemble(process: Process) -> Assembly:
 
     The module of an `asgi` process offers nothing: the application is all of it.
     """
+    if process.transports.websocket is not None:
+        raise DefinitionError(
+            f"Process {process.name!r} has a WebSocket transport, and there is none yet.",
+            remedy="Remove it; the application of an asgi process may serve WebSockets on its HTTP port.",
+        )
     module = importlib.import_module(process.module or (process.asgi or "").partition(":")[0])
     offer = read_module(module) if process.module is not None else Offer(module)
     services = offer.services

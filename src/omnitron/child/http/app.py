@@ -12,8 +12,8 @@ from omnitron.base.clock import Clock
 from omnitron.base.errors import MethodNotFound, ServiceNotFound
 from omnitron.base.names import suggest
 from omnitron.base.rand import Rand
+from omnitron.child.http.exchange import EXCHANGE, Exchange
 from omnitron.child.http.problems import Headers, Problem, problem_of
-from omnitron.child.http.protocol import EXCHANGE, Exchange
 from omnitron.child.http.routes import Routes, as_response, not_allowed
 from omnitron.child.http.rpc import Endpoint, Receive, Send, send_problem, unauthenticated
 from omnitron.model.transports import Http

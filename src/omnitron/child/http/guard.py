@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from omnitron.child.http.protocol import EXCHANGE, Exchange
+from omnitron.child.http.exchange import EXCHANGE, Exchange
 
 Application = Callable[[dict[str, Any], Callable[[], Any], Callable[[Any], Any]], Awaitable[None]]
 

@@ -8,64 +8,17 @@ import array
 import asyncio
 import fcntl
 import termios
-import time
-from email.utils import formatdate
 from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from omnitron.child.http.exchange import EXCHANGE, Calendar, Exchange
 from omnitron.child.http.problems import Problem
 from omnitron.model.transports import Http
 
 LINGER_S: Final = 2.0
-EXCHANGE: Final = "omnitron.exchange"
-"""Key of an `Exchange` in a request's ASGI scope."""
-
-
-class Exchange:
-    """A request and its answer, as our application sees them. abandon: if the client goes, nobody wants the answer.
-
-    expired: the protocol has answered. streaming: the answer may have no end, so a drain does not wait for it.
-    """
-
-    __slots__ = ("abandon", "cycle", "expired", "protocol", "streaming", "task")
-
-    def __init__(self, protocol: "LimitedProtocol") -> None:
-        self.protocol = protocol
-        self.cycle: RequestResponseCycle | None = None
-        self.task: asyncio.Task[Any] | None = None
-        self.abandon = self.expired = self.streaming = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether an answer, or part of one, is out."""
-        return self.cycle is not None and self.cycle.response_started
-
-    def cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-
-    def body(self) -> bytes | None:
-        """All of the request's body if it is here already; else it must be received."""
-        cycle = self.cycle
-        return None if cycle is None or cycle.more_body else bytes(cycle.body)
-
-    async def respond(self, head: bytes, body: bytes) -> None:
-        """A whole answer in one write, where ASGI takes two. head: status line and headers, with line ends."""
-        cycle = self.cycle
-        if cycle is None or cycle.disconnected or cycle.response_started:
-            return
-        if self.protocol.flow.write_paused:
-            await self.protocol.flow.drain()
-        close = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(b"".join((head, self.protocol.edge.date_line, close, body)))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
 
 
 class Edge:
@@ -77,8 +30,7 @@ class Edge:
         self.draining = False
         self.refused = 0
         self._sweeper: asyncio.TimerHandle | None = None
-        self._date = 0
-        self.date_line = b""
+        self.calendar = Calendar(state)
 
     @property
     def connections(self) -> "list[LimitedProtocol]":
@@ -89,15 +41,6 @@ class Edge:
     def sockets(self) -> list[Any]:
         """WebSockets of a user's application: uvicorn's own protocol objects."""
         return [connection for connection in self.state.connections if not isinstance(connection, LimitedProtocol)]
-
-    def date(self) -> None:
-        """Keep the Date header up to date, when there are requests."""
-        now = int(time.time())
-        if now != self._date:
-            self._date = now
-            text = formatdate(now, usegmt=True).encode()
-            self.state.default_headers = [(b"date", text)]
-            self.date_line = b"date: " + text + b"\r\n"
 
     def watch(self) -> None:
         """A request has begun: see that it ends in time. One timer for all of them."""
@@ -194,9 +137,9 @@ class LimitedProtocol(HttpToolsProtocol):
             return self._refuse_head()
         if length > int(limits.max_request_size):
             return self._refuse_body(f"{length} bytes")
-        self.edge.date()
+        self.edge.calendar.turn()
         self.began = self.loop.time()
-        exchange = self.scope[EXCHANGE] = Exchange(self)  # type: ignore[typeddict-unknown-key]
+        exchange = self.scope[EXCHANGE] = Exchange(self.flow, self.edge.calendar)  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         exchange.cycle = self.cycle
         if self.edge.draining and self.cycle is not None:

@@ -18,8 +18,8 @@ import msgspec
 
 from omnitron.base.errors import InvalidArguments, InvalidResult, OmnitronError
 from omnitron.base.names import suggest
+from omnitron.child.http.exchange import Exchange
 from omnitron.child.http.problems import CONTENT_TYPE, Headers, Problem, problem_of
-from omnitron.child.http.protocol import Exchange
 from omnitron.rpc.contract import MethodContract
 from omnitron.rpc.moved import Moved
 from omnitron.rpc.served import Served
