@@ -25,6 +25,7 @@ from omnitron.model.process import Process
 from omnitron.model.restart import Backoff, Restart
 from omnitron.model.topology import Topology
 from omnitron.rpc.client import connect
+from omnitron.supervise.processinfo import read_pss
 
 AT_ONCE = Restart(intensity=1000, backoff=Backoff(base=0.0, first=0.0))
 WORKER = """
@@ -58,17 +59,22 @@ class Bench:
         return found
 
 
+def run_keeper(root: str) -> subprocess.Popen[bytes]:
+    """Returns when it listens."""
+    Path(root, "bench_worker.py").write_text(WORKER)
+    command = [sys.executable, "-m", "omnitron.supervise.keeper", "--home", root, "--stack", "dev", "--app", "a"]
+    with Path(root, "keeper.log").open("wb") as log:
+        process = subprocess.Popen(command, start_new_session=True, stderr=log)
+    while not Home(root).keeper_socket("dev", "a").exists():
+        time.sleep(0.01)
+    return process
+
+
 @asynccontextmanager
 async def keeper() -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="bench-") as root:
-        Path(root, "bench_worker.py").write_text(WORKER)
-        command = [sys.executable, "-m", "omnitron.supervise.keeper", "--home", root, "--stack", "dev", "--app", "a"]
-        with Path(root, "keeper.log").open("wb") as log:
-            process = subprocess.Popen(command, start_new_session=True, stderr=log)
-        path = Home(root).keeper_socket("dev", "a")
-        while not path.exists():
-            await asyncio.sleep(0.01)
-        api, link = await connect(str(path), KeeperApi)  # type: ignore[type-abstract]
+        process = run_keeper(root)
+        api, link = await connect(str(Home(root).keeper_socket("dev", "a")), KeeperApi)  # type: ignore[type-abstract]
         yield Bench(Path(root), api, process.pid)
         await api.shutdown(True)
         link.finish()
@@ -123,7 +129,8 @@ async def crash_to_ready(times: int = 20) -> float:
 async def log_lines() -> float:
     """Seconds until 200k plain lines of one child are in the log; raises if one is missing or torn."""
     async with keeper() as bench:
-        script = f"head -c 1 $OMNITRON_HOME/go > /dev/null; seq -f 'line %.0f of the log of a child' {LINES}; exec sleep 1000"
+        print_all = f"seq -f 'line %.0f of the log of a child' {LINES}"
+        script = f"head -c 1 $OMNITRON_HOME/go > /dev/null; {print_all}; exec sleep 1000"
         os.mkfifo(bench.home.root / "go")
         await bench.api.apply(bench.spec(command("p", "/bin/sh", "-c", script)))
         await bench.until("replica.ready", 1)
@@ -131,7 +138,7 @@ async def log_lines() -> float:
         begin = time.perf_counter()
         (bench.home.root / "go").write_bytes(b"x")
         last = f"line {LINES} of the log of a child"
-        while not (found := tail(folder, ["p"], 1)) or found[-1].msg != last:
+        while not (found := tail(folder, ["p"], 1)) or found[-1].msg != last:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         took = time.perf_counter() - begin
         lines = [record.msg for record in tail(folder, ["p"], LINES + 10) if record.msg.startswith("line")]
@@ -148,9 +155,7 @@ async def idle(seconds: float = 20.0) -> tuple[float, float]:
         before = cpu_seconds(bench.keeper)
         await asyncio.sleep(seconds)
         used = cpu_seconds(bench.keeper) - before
-        rollup = Path(f"/proc/{bench.keeper}/smaps_rollup").read_text()
-        pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-        return pss / 1024, 100 * used / seconds
+        return (read_pss(bench.keeper) or 0) / 2**20, 100 * used / seconds
 
 
 def cpu_seconds(pid: int) -> float:

@@ -6,6 +6,7 @@ locks. What lasts (a fork, a drain, a probe) runs beside it and ends in another 
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Final
@@ -25,6 +26,8 @@ from omnitron.supervise.processinfo import environment_of, output_link, read_pss
 from omnitron.supervise.saved import Role, SavedReplica
 from omnitron.supervise.slot import Slot
 from omnitron.supervise.starting import Start, Started
+
+log = logging.getLogger("omnitron.keeper")
 
 MAILBOX: Final = 1024  # messages; far more than can be under way for one slot
 CPU_OVER_S: Final = 0.5  # ticks of 10 ms say nothing over less
@@ -93,7 +96,12 @@ class Replica:
 
     async def _live(self) -> None:
         while True:
-            self._handle(await self._mail.get())
+            event = await self._mail.get()
+            try:
+                self._handle(event)
+            except Exception as error:  # a fault of ours in one step must not leave the slot without an owner
+                log.exception("a step of %s failed", self.slot.id)
+                self._house.journal.tell(str(self.slot.id), "keeper.fault", f"{event}: {error!r}", "error")
 
     def _handle(self, event: e.Event) -> None:
         before, house = self.slot, self._house

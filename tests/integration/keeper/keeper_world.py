@@ -99,7 +99,7 @@ class World:
 
     async def until_exists(self, path: Path) -> None:
         async with asyncio.timeout(DEADLINE_S):
-            while not path.exists():  # noqa: ASYNC110 - another process makes it
+            while not path.exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
                 await asyncio.sleep(0.01)
 
     async def close(self) -> None:

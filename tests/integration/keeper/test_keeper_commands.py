@@ -11,6 +11,7 @@ from keeper_world import World, alive, pids, replicas, sh
 from omnitron.base.errors import NotFound
 from omnitron.model.health import Health
 from omnitron.model.restart import Backoff, Restart
+from omnitron.model.scaling import Limits
 from omnitron.model.shutdown import Shutdown
 
 
@@ -188,6 +189,14 @@ async def test_a_second_keeper_of_the_same_app_refuses_to_run(world: World) -> N
             await world.start_keeper()
     assert log.exists() and first.poll() is None
     world.keeper = first
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+async def test_a_command_runs_as_its_user_within_its_limits_and_in_its_environment(world: World) -> None:
+    limits = Limits(open_files=123)
+    script = "sleep 0.2; echo $(id -un) $(ulimit -n) $GREETING $OMNITRON_INSTANCE_ID; exec sleep 1000"
+    await world.api.apply(world.spec(sh("p", script, user="nobody", limits=limits, env={"GREETING": "hi"})))
+    await world.until_logged("p", "nobody 123 hi a/p/0")
 
 
 async def test_sigterm_stops_the_app_in_order_and_ends_the_keeper(world: World) -> None:

@@ -13,6 +13,7 @@ from keeper_world import World, alive, pids, replicas, worker
 
 from omnitron.base.errors import OmnitronError, Refused
 from omnitron.model.health import Health
+from omnitron.model.restart import Backoff, Restart
 from omnitron.rpc.client import RpcClient
 from omnitron.rpc.endpoints import Directory, Endpoint, ServiceRecord
 
@@ -110,6 +111,27 @@ async def test_a_reload_under_load_loses_no_call(world: World) -> None:
     assert not any(alive(pid) for pid in before if pid is not None)
     following.cancel()
     await client.close()
+
+
+async def test_crashes_and_reloads_leave_no_descriptor_and_no_file_behind(world: World) -> None:
+    await world.api.apply(world.spec(worker("w", instances=2, restart=Restart(intensity=100, backoff=Backoff(base=0)))))
+    status = await world.ready()
+
+    async def held() -> tuple[int, int, int]:
+        await world.ready()
+        files = [path for path in world.run.rglob("*") if path.name != "keeper.json" and path.suffix != ".steps"]
+        keeper = status.keeper_pid
+        return len(files), len(os.listdir(f"/proc/{keeper}/fd")), len(templates(keeper))
+
+    before = await held()
+    for _ in range(4):
+        await world.api.reload("w")
+        victim = pids(await world.ready(), "w")[0]
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)
+        await world.until(lambda s, old=victim: s.state == "ready" and old not in pids(s, "w"))  # type: ignore[misc]
+    await world.until(lambda s: not [r for r in replicas(s, "w") if r.phase != "running"])
+    assert await held() == before
 
 
 async def test_a_reload_to_code_that_does_not_start_is_refused_and_the_old_serves_on(world: World) -> None:
