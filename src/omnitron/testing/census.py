@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from omnitron.base.home import HOME_VARIABLE, Home
-from omnitron.supervise.processinfo import all_pids, output_link, read_stat
+from omnitron.supervise.processinfo import Stat, all_pids, output_link, read_stat
 
 SAMPLE_S: Final = 0.1
 _OUTPUT: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.(?P<slot>\d+)\.\d+\.(out|err)")
 _TEMPLATE: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.template\.\d+\.\d+\.(out|err)")
-_SERVANT: Final = b"postgres: "  # a backend of Postgres has a session of its own, and a title
+_SERVANT: Final = b"postgres: "  # a backend of Postgres, in a session of its own, may outlive its parent a moment
 
 
 class Census:
@@ -33,16 +33,17 @@ class Census:
 
     def replicas(self) -> dict[str, list[int]]:
         """Living processes by replica ("app/process/slot"), without those a replica has started."""
+        names = {stat.pid: (self._replica(stat.pid), stat.ppid) for stat in self._leaders()}
         found = defaultdict(list)
-        for pid in self._leaders():
-            if (name := self._replica(pid)) is not None:
+        for pid, (name, parent) in names.items():
+            if name is not None and names.get(parent, (None, 0))[0] != name:
                 found[name].append(pid)
         return dict(found)
 
     def templates(self) -> dict[str, list[int]]:
         """Living templates by process ("app/process")."""
         found = defaultdict(list)
-        for pid in self._leaders():
+        for pid in self._pids():
             if (match := self._output(_TEMPLATE, pid)) is not None:
                 found[f"{match['app']}/{match['process']}"].append(pid)
         return dict(found)
@@ -50,7 +51,7 @@ class Census:
     def keepers(self) -> dict[str, list[int]]:
         """Living keepers by app."""
         found = defaultdict(list)
-        for pid in self._leaders():
+        for pid in self._pids():
             words = _read(pid, "cmdline").split(b"\0")
             if b"omnitron.supervise.keeper" in words and os.fsencode(self._home.root) in words:
                 found[words[words.index(b"--app") + 1].decode()].append(pid)
@@ -91,11 +92,14 @@ class Census:
         living = {name: [pid for pid in pids if _lives(pid)] for name, pids in twice.items()}
         return {name: pids for name, pids in living.items() if len(pids) > 1}
 
-    def _leaders(self) -> Iterator[int]:
+    def _leaders(self) -> Iterator[Stat]:
         for pid in all_pids():
             stat = read_stat(pid)
             if stat is not None and stat.session == pid and not stat.zombie:
-                yield pid
+                yield stat
+
+    def _pids(self) -> Iterator[int]:
+        return (stat.pid for stat in self._leaders())
 
     def _replica(self, pid: int) -> str | None:
         if _read(pid, "cmdline").startswith(_SERVANT):
