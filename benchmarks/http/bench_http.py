@@ -185,9 +185,8 @@ async def main(seconds: float) -> None:
         floor = results["bare ASGI on uvicorn"]
         for name, found in results.items():
             ratio, cpu_ratio = found["per_s"] / floor["per_s"], floor["cpu_us"] / found["cpu_us"]
-            print(
-                f"{name:24}{found['per_s']:8.0f}/s {found['cpu_us']:7.1f} us CPU  {ratio:5.2f} of bare, by CPU {cpu_ratio:5.2f}"
-            )
+            speed = f"{found['per_s']:8.0f}/s {found['cpu_us']:7.1f} us CPU"
+            print(f"{name:24}{speed}  {ratio:5.2f} of bare, by CPU {cpu_ratio:5.2f}")
         print(json.dumps(results))
     finally:
         for process in processes:
