@@ -9,6 +9,7 @@ collector's sight, so that a collection in a replica does not touch, and so copy
 import gc
 import os
 import random
+import resource
 import socket
 import sys
 import threading
@@ -27,6 +28,7 @@ from omnitron.control.template import (
     Loaded,
     TemplateStart,
 )  # fmt: skip
+from omnitron.model.scaling import Limits
 
 
 def main() -> int:
@@ -105,12 +107,25 @@ def _become_replica(channel: socket.socket, order: Fork, descriptors: list[int])
         os.set_inheritable(descriptor, False)
     os.environ.clear()
     os.environ.update(order.env)
+    _limit_self(msgspec.convert(order.boot.process["limits"], Limits))
     random.seed()
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
     gc.enable()
     numbers = {f"{name}_fd": number for name, number in zip(("control", *order.transports), kept, strict=True)}
     return msgspec.structs.replace(order.boot, **numbers)
+
+
+def _limit_self(limits: Limits) -> None:
+    """The limits a spawned replica is started with."""
+    wanted = (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+    )
+    for which, value in wanted:
+        if value is not None:
+            resource.setrlimit(which, (int(value), int(value)))
 
 
 if __name__ == "__main__":

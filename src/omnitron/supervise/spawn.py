@@ -13,7 +13,6 @@ import ctypes
 import logging
 import os
 import pwd
-import resource
 import signal
 import subprocess
 from collections.abc import Callable
@@ -105,7 +104,7 @@ class OsSpawner:
     def start(self, launch: Launch) -> int:
         try:
             process = subprocess.Popen(
-                launch.argv,
+                limited(launch.argv, launch.limits),
                 env=launch.env,
                 cwd=launch.cwd,
                 stdin=self._null,
@@ -120,7 +119,6 @@ class OsSpawner:
         except (OSError, LookupError, ValueError) as error:
             raise _explain(launch, error) from None
         process.returncode = 0  # we reap it ourselves, all at one place
-        limit(process.pid, launch.limits)
         return process.pid
 
     def watch(self, pid: int, ended: Ended, *, adopted: bool = False) -> None:
@@ -206,24 +204,19 @@ class OsSpawner:
             told()
 
 
-def limit(pid: int, limits: Limits) -> None:
-    """Set a running process's limits. From outside and right after its start, because code between fork and exec in
-    a process with threads may deadlock; what it does before the first instruction of its own is not worth a limit.
+def limited(argv: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
+    """The program behind a shell that sets its limits first, for good, and then becomes it.
+
+    Setting them from outside (prlimit) needs a capability root may lack for another user's process; code of ours
+    between fork and exec may deadlock in a process with threads.
     """
     wanted = (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_NOFILE, limits.open_files),
-        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        ("v", None if limits.memory is None else int(limits.memory) // 1024),
+        ("n", limits.open_files),
+        ("t", limits.cpu_seconds),
     )
-    for which, value in wanted:
-        if value is None:
-            continue
-        try:
-            resource.prlimit(pid, which, (int(value), int(value)))
-        except ProcessLookupError:
-            return
-        except (PermissionError, ValueError) as error:
-            log.error("limit %s=%s of process %s can not be set: %s", which, value, pid, error)
+    orders = [f"ulimit -{letter} {value} && " for letter, value in wanted if value is not None]
+    return ("/bin/sh", "-c", "".join(orders) + 'exec "$0" "$@"', *argv) if orders else argv
 
 
 def _groups(user: str | None) -> list[int] | None:

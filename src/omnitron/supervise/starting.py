@@ -14,7 +14,7 @@ from omnitron.control.template import Fork
 from omnitron.supervise.house import House
 from omnitron.supervise.launching import boot_message, boot_variable, environment, folder, program, wants_template
 from omnitron.supervise.output import Output
-from omnitron.supervise.spawn import Launch, limit
+from omnitron.supervise.spawn import Launch
 from omnitron.supervise.template import Template
 
 TRANSPORTS = ("http", "websocket")
@@ -68,7 +68,6 @@ class Start:
             pid = await template.fork(order, opened)
         finally:
             self._close(opened)
-        limit(pid, self._spec.process.limits)
         return Started(pid, "template")
 
     def _boot(self, numbers: dict[str, int]) -> BootSpec:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from keeper_world import World, alive, pids, replicas, worker
 from omnitron.base.errors import OmnitronError, Refused
 from omnitron.model.health import Health
 from omnitron.model.restart import Backoff, Restart
+from omnitron.model.scaling import Limits
 from omnitron.rpc.client import RpcClient
 from omnitron.rpc.endpoints import Directory, Endpoint, ServiceRecord
 
@@ -44,6 +46,12 @@ async def test_replicas_of_a_pool_are_forked_from_a_template_and_share_its_memor
         assert replica.pid is not None and private_mib(replica.pid) < 20
         assert parent(replica.pid) == status.keeper_pid
         assert os.getsid(replica.pid) == replica.pid
+
+
+async def test_a_forked_replica_has_its_limits(world: World) -> None:
+    await world.api.apply(world.spec(worker("w", instances=2, limits=Limits(open_files=321))))
+    (pid, _) = pids(await world.ready(), "w")
+    assert pid is not None and open_files_limit(pid) == 321
 
 
 async def test_a_killed_replica_is_forked_anew_and_its_siblings_serve_on(world: World) -> None:
@@ -206,6 +214,10 @@ async def endpoint_count(world: World, wanted: int) -> int:
             if len(services[0].endpoints) == wanted:
                 return wanted
     return -1
+
+
+def open_files_limit(pid: int) -> int:
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
 
 
 def private_mib(pid: int) -> float:
