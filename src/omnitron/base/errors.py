@@ -120,6 +120,12 @@ class RemoteError(CallError):
     code = "remote_error"
 
 
+class UnsharedState(CallError):
+    """In dev: a method set an attribute of its service, of which there are several replicas. HTTP 500."""
+
+    code = "unshared_state"
+
+
 class Forbidden(CallError):
     """The principal of the call may not do this. HTTP 403."""
 

@@ -4,7 +4,7 @@
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,9 +55,10 @@ class Assembly:
     routes: tuple[RouteTarget, ...]
 
 
-def assemble(process: Process) -> Assembly:
+def assemble(process: Process, given: Iterable[Any] = GIVEN) -> Assembly:
     """Import and read everything a process names. Raises DefinitionError, and whatever the imports raise.
 
+    given: keys that are there already, and are not built.
     The module of an `asgi` process offers nothing: the application is all of it.
     """
     if process.transports.websocket is not None:
@@ -70,7 +71,7 @@ def assemble(process: Process) -> Assembly:
     services = offer.services
     assembly = Assembly(
         offer=offer,
-        graph=build_graph(services, (f for f, _ in offer.providers), GIVEN),
+        graph=build_graph(services, (f for f, _ in offer.providers), given),
         start=_hooks(offer, "start"),
         warmup=(*(resolve(ref, services) for ref in process.warmup), *_hooks(offer, "warmup")),
         stop=tuple(reversed(_hooks(offer, "stop"))),

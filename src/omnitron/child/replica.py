@@ -32,6 +32,7 @@ from omnitron.child.container import Container
 from omnitron.child.context import Obituaries, ReplicaContext
 from omnitron.child.control import CONTRACT, Control
 from omnitron.child.lease import Lease
+from omnitron.child.pooled import guard, is_guarded
 from omnitron.child.reader import contract, marked
 from omnitron.child.readiness import Readiness
 from omnitron.control.provide import RUNNERS, ProvideContext
@@ -69,6 +70,9 @@ class Replica:
             self.directory, who=str(self.id), rand=rand, clock=clock, worker_gone=self.obituaries.worker_gone
         )
         self.context = ReplicaContext(str(self.id), boot.stack, _state_dir(boot), clock=clock, rand=rand)
+        self.given: dict[Any, Any] = {
+            Clock: clock, Rand: rand, TaskSet: self.context.tasks, ProvideContext: self.context
+        }  # fmt: skip
         self.control = Control(self)
         self.readiness: Readiness | None = None
         self.http: Any = None
@@ -122,12 +126,10 @@ class Replica:
         self.board.set("importing", self.process.module or self.process.asgi or "")
         if (self.process.module or "") not in sys.modules:
             await self.board.seen(WATCHED_S)
-        self._assembly = assembly = assemble(self.process)
+        self._assembly = assembly = assemble(self.process, self.given)
         imported()
-        context = self.context
-        given = {Clock: context.clock, Rand: context.rand, TaskSet: context.tasks, ProvideContext: context}
-        self._container = container = Container(assembly.graph, context, given, self.client.proxy)
-        await container.open(context.services.append)
+        self._container = container = Container(assembly.graph, self.context, self.given, self.client.proxy)
+        await container.open(self._built)
         await self._hooks((assembly.after_create,), "after_create")
         await self._hooks(assembly.start, "start hook")
         await self._hooks(assembly.warmup, "warmup")
@@ -137,6 +139,11 @@ class Replica:
         await self._open_http(assembly, container)
         self.readiness = Readiness(self.process.health, self._ask_readiness(assembly), self.board)
         await self.readiness.begin(self._tasks)
+
+    def _built(self, service: object) -> None:
+        if is_guarded(self.boot, self.process):
+            guard(service)
+        self.context.services.append(service)
 
     async def _take_lease(self, path: Path) -> None:
         lease = Lease(path)

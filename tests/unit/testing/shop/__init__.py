@@ -1,0 +1,1 @@
+"""A small app, for tests of the test kit."""
