@@ -2,10 +2,12 @@
 
 import os
 import random
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from market_world import EXAMPLE, RECORDED_S, Market, exchanges, expected
@@ -70,8 +72,8 @@ def test_the_processes_stop_in_reverse_order_of_need_and_nothing_is_left(market:
 class Chaos:
     """Kills somebody once a second, by chance but by a fixed seed. The daemon is started again by its operator."""
 
-    def __init__(self, system: RealSystem) -> None:
-        self.system = system
+    def __init__(self, system: RealSystem, definition: Path) -> None:
+        self.system, self.definition = system, definition
         self.killed: list[str] = []
         self._rand = random.Random(SEED)
         self._operators: list[threading.Thread] = []
@@ -105,17 +107,19 @@ class Chaos:
             return victims
 
     def _start_daemon(self) -> None:
-        self.system.cli("up", str(EXAMPLE), "--stack", self.system.stack, check=False)
+        self.system.cli("up", str(self.definition), "--stack", self.system.stack, check=False)
 
 
-def test_nothing_is_lost_and_nothing_counted_twice_while_somebody_is_killed_every_second() -> None:
-    answers = expected()
+def test_nothing_is_lost_and_nothing_counted_twice_while_somebody_is_killed_every_second(tmp_path: Path) -> None:
+    """From a copy, lest an edit of the example be a reload."""
+    answers, copy = expected(), tmp_path / "market"
+    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     with exchanges(speed=RECORDED_S / CHAOS_S) as feeds, RealSystem(env={"MARKET_FEEDS": feeds}) as system:
-        system.up(EXAMPLE)
-        chaos = Chaos(system)
+        system.up(copy)
+        chaos = Chaos(system, copy)
         with system.census.watching() as twice:
             chaos.run()
-            system.up(EXAMPLE)
+            system.up(copy)
             with Market(system) as market:
                 system.wait(lambda: not market.wrong(answers), COMPLETE_S)
                 assert market.wrong(answers) == {}

@@ -2,41 +2,44 @@
 
 import os
 import sqlite3
-import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
-from omnitron import provide
+from omnitron import ProvideContext, provide
 
 KEPT = 100
 
 
 class Runs:
-    """One row a run: when, by which replica, with what result."""
+    """One row a run: when it began (Unix seconds), by which replica, with what result."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with closing(self._open()) as file, file:
-            file.execute("CREATE TABLE IF NOT EXISTS runs (at REAL, replica TEXT, ok INTEGER, failed INTEGER)")
+            file.execute("CREATE TABLE IF NOT EXISTS runs (began REAL, replica TEXT, ok INTEGER, failed INTEGER)")
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=5)
 
-    def add(self, ok: int, failed: int) -> None:
+    def add(self, began: float, ok: int, failed: int) -> None:
         replica = os.environ["OMNITRON_INSTANCE_ID"]
         with closing(self._open()) as file, file:
-            file.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (time.time(), replica, ok, failed))
+            file.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (began, replica, ok, failed))
 
     def latest(self) -> list[dict[str, str | int]]:
+        """Newest first."""
         with closing(self._open()) as file:
-            rows = file.execute("SELECT at, replica, ok, failed FROM runs ORDER BY at DESC LIMIT ?", (KEPT,)).fetchall()
-        return [{"second": int(at), "replica": replica, "ok": ok, "failed": failed} for at, replica, ok, failed in rows]
+            rows = file.execute(
+                "SELECT began, replica, ok, failed FROM runs ORDER BY began DESC LIMIT ?", (KEPT,)
+            ).fetchall()
+        return [
+            {"second": int(began), "replica": replica, "ok": ok, "failed": failed}
+            for began, replica, ok, failed in rows
+        ]
 
 
 @provide()
-async def runs() -> AsyncIterator[Runs]:
-    """Next to the other state of this stack."""
-    name = f"reports-{os.environ['OMNITRON_STACK']}-{os.getuid()}-{os.environ.get('REPORTS_RUNS', 'runs')}.db"
-    yield Runs(Path(tempfile.gettempdir()) / name)
+async def runs(context: ProvideContext) -> AsyncIterator[Runs]:
+    """In the folder of this app in this stack."""
+    yield Runs(context.state_dir / "runs.db")

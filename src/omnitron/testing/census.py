@@ -62,8 +62,11 @@ class Census:
         return [pid for pid in all_pids() if pid != os.getpid() and self._environ in _read(pid, "environ").split(b"\0")]
 
     def copies(self) -> dict[str, list[int]]:
-        """Replicas and keepers of which more than one lives right now. {} is how it should be."""
-        return self._twice(self.replicas()) | {f"keeper of {k}": v for k, v in self._twice(self.keepers()).items()}
+        """Replicas of which more than one lives right now; outside of a reload {} is how it should be.
+
+        Keepers are left to the kernel: a second one fails to get the lock and ends before it has touched anything.
+        """
+        return self._twice(self.replicas())
 
     @contextmanager
     def watching(self) -> Iterator[list[Mapping[str, list[int]]]]:
