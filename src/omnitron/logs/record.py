@@ -8,7 +8,6 @@ The surprise: plain chunks are not taken apart line by line. When nothing in a c
 always, one `bytes.replace` makes records of all its lines at once; that is 20 times faster than a loop.
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +16,7 @@ MAX_LINE: Final = 64 * 1024  # bytes of one line; longer ones are cut
 CUT_MARK: Final = "...[cut]"
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
-_NEEDS_CARE: Final = re.compile(rb'["\\\x00-\x09\x0b-\x1f\x7f-\xff]|(?m:^\{)')
+_PLAIN: Final = bytes(c for c in range(32, 127) if c not in b'"\\') + b"\n"  # needs no escaping in JSON
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 _OWN: Final = frozenset({"time", "level", "msg", "app", "process", "slot", "pid", "stream", "logger"})
 
@@ -97,8 +96,10 @@ class Encoder:
         return _encode({**said, **msgspec.structs.asdict(self.source), "stream": "keeper"}) + b"\n"
 
     def _records(self, whole: bytes, now: float) -> bytes:
-        if _NEEDS_CARE.search(whole) or max(map(len, whole.split(b"\n"))) > self._max_line:
-            return b"".join([self._record(line, now) for line in whole.split(b"\n")])
+        lines = whole.split(b"\n")
+        structured = whole.startswith(b"{") or b"\n{" in whole
+        if structured or whole.translate(None, _PLAIN) or max(map(len, lines)) > self._max_line:
+            return b"".join([self._record(line, now) for line in lines])
         head = b'{"time":%.6f' % now + self._middle + b'"'
         return head + whole.replace(b"\n", b'"}\n' + head) + b'"}\n'
 

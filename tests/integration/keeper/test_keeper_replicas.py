@@ -15,7 +15,7 @@ from keeper_world import World, alive, pids, replicas, worker
 from omnitron.base.errors import OmnitronError, Refused
 from omnitron.model.health import Health
 from omnitron.model.restart import Backoff, Restart
-from omnitron.model.scaling import Limits
+from omnitron.model.scaling import Limits, Recycle
 from omnitron.rpc.client import RpcClient
 from omnitron.rpc.endpoints import Directory, Endpoint, ServiceRecord
 
@@ -165,6 +165,14 @@ async def test_apply_rolls_what_has_another_fingerprint_and_nothing_else(world: 
     await world.api.apply(world.spec(worker("v"), worker("w", fingerprint="2")))
     after = await world.until(lambda s: s.state == "ready" and not set(pids(s, "w")) & set(pids(before, "w")))
     assert pids(after, "v") == pids(before, "v")
+
+
+async def test_a_replica_that_is_old_enough_is_replaced_by_a_successor_that_is_ready_first(world: World) -> None:
+    await world.api.apply(world.spec(worker("w", recycle=Recycle(age=0.1))))
+    (old,) = pids(await world.ready(), "w")
+    assert "limit" in (await world.event("replica.recycle")).reason
+    status = await world.until(lambda s: [r.phase for r in replicas(s, "w")] == ["running"] and pids(s, "w") != [old])
+    assert replicas(status, "w")[0].restarts_total == 0
 
 
 async def test_a_singleton_is_never_two_not_even_in_a_reload(world: World) -> None:
