@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from omnitron.base.home import HOME_VARIABLE, Home
+from omnitron.control.replica import ENV_INCARNATION, ENV_INSTANCE_ID
 from omnitron.supervise.processinfo import Stat, all_pids, output_link, read_stat
 
 SAMPLE_S: Final = 0.1
-_OUTPUT: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.(?P<slot>\d+)\.\d+\.(out|err)")
+SETTLE_S: Final = 0.05  # for the dead to be gone: one killed may take a moment to let go of its memory
+_OUTPUT: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.(?P<slot>\d+)\.(?P<incarnation>\d+)\.(out|err)")
 _TEMPLATE: Final = re.compile(r"(?P<app>[^/]+)/o/(?P<process>[a-z0-9-]+)\.template\.\d+\.\d+\.(out|err)")
 _SERVANT: Final = b"postgres: "  # a backend of Postgres, in a session of its own, may outlive its parent a moment
 
@@ -33,11 +35,13 @@ class Census:
 
     def replicas(self) -> dict[str, list[int]]:
         """Living processes by replica ("app/process/slot"), without those a replica has started."""
-        names = {stat.pid: (self._replica(stat.pid), stat.ppid) for stat in self._leaders()}
+        first: dict[tuple[str, str], int] = {}
+        for stat in self._leaders():
+            if (replica := self._replica(stat.pid)) is not None:
+                first.setdefault(replica, stat.pid)
         found = defaultdict(list)
-        for pid, (name, parent) in names.items():
-            if name is not None and names.get(parent, (None, 0))[0] != name:
-                found[name].append(pid)
+        for (name, _), pid in first.items():
+            found[name].append(pid)
         return dict(found)
 
     def templates(self) -> dict[str, list[int]]:
@@ -91,7 +95,7 @@ class Census:
         """A sample takes a moment, in which one may end and its successor begin: who is twice is looked at again."""
         twice = {name: pids for name, pids in found.items() if len(pids) > 1}
         if twice:
-            time.sleep(0.01)
+            time.sleep(SETTLE_S)
         living = {name: [pid for pid in pids if _lives(pid)] for name, pids in twice.items()}
         return {name: pids for name, pids in living.items() if len(pids) > 1}
 
@@ -104,18 +108,24 @@ class Census:
     def _pids(self) -> Iterator[int]:
         return (stat.pid for stat in self._leaders())
 
-    def _replica(self, pid: int) -> str | None:
-        if _read(pid, "cmdline").startswith(_SERVANT):
+    def _replica(self, pid: int) -> tuple[str, str] | None:
+        """Name, and what tells one copy from another: the pid, or for programs that fork into sessions of their own, as
+        Postgres does, the incarnation.
+        """
+        command = _read(pid, "cmdline")
+        if command.startswith(_SERVANT) or self._output(_TEMPLATE, pid, (2,)) is not None:
             return None
         if (match := self._output(_OUTPUT, pid)) is not None:
-            return f"{match['app']}/{match['process']}/{match['slot']}"
-        environ = _read(pid, "environ").split(b"\0")
-        name = next((e.partition(b"=")[2] for e in environ if e.startswith(b"OMNITRON_INSTANCE_ID=")), b"")
-        template = self._output(_TEMPLATE, pid) is not None
-        return name.decode() if name and self._environ in environ and not template else None
+            copy = str(pid) if b"omnitron.child" in command else match["incarnation"]
+            return f"{match['app']}/{match['process']}/{match['slot']}", copy
+        pairs = (entry.partition(b"=") for entry in _read(pid, "environ").split(b"\0"))
+        environ = {name.decode(): value.decode() for name, _, value in pairs}
+        if environ.get(HOME_VARIABLE) != str(self._home.root) or ENV_INSTANCE_ID not in environ:
+            return None
+        return environ[ENV_INSTANCE_ID], environ[ENV_INCARNATION]
 
-    def _output(self, pattern: re.Pattern[str], pid: int) -> re.Match[str] | None:
-        links = (output_link(pid, number) for number in (1, 2))
+    def _output(self, pattern: re.Pattern[str], pid: int, numbers: tuple[int, ...] = (1, 2)) -> re.Match[str] | None:
+        links = (output_link(pid, number) for number in numbers)
         names = (pattern.fullmatch(link[len(self._folder) :]) for link in links if link.startswith(self._folder))
         return next(filter(None, names), None)
 
