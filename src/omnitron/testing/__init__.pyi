@@ -1,0 +1,15 @@
+from omnitron.base.rand import SeededRand as SeededRand
+from omnitron.testing.app import RunningApp as RunningApp
+from omnitron.testing.app import running_app as running_app
+from omnitron.testing.clock import FakeClock as FakeClock
+from omnitron.testing.feeding import DeadLetter as DeadLetter
+from omnitron.testing.loop import SimLoop as SimLoop
+from omnitron.testing.processes import FakeProcess as FakeProcess
+from omnitron.testing.processes import FakeSpawner as FakeSpawner
+from omnitron.testing.real import RealSystem as RealSystem
+from omnitron.testing.streams import FakeStreams as FakeStreams
+from omnitron.testing.world import CALM as CALM
+from omnitron.testing.world import STORM as STORM
+from omnitron.testing.world import Faults as Faults
+from omnitron.testing.world import SimReplica as SimReplica
+from omnitron.testing.world import World as World
