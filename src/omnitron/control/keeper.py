@@ -99,7 +99,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """state: "ready" (all wanted replicas are), "degraded" (some), "starting", "stopped", "failed" (given up).
+    """state: "ready" (all wanted replicas are), "degraded" (some), "starting", "stopping", "stopped" or "failed".
 
     fingerprint: of the spec its replicas run; refused: of one whose reload failed, so that the old code serves on.
     """

@@ -30,6 +30,7 @@ from omnitron.supervise.adopt import adopt
 from omnitron.supervise.app import App
 from omnitron.supervise.apply import apply, reload_each
 from omnitron.supervise.pool import Pool
+from omnitron.supervise.replica import Replica
 from omnitron.supervise.rounds import go_round
 from omnitron.supervise.saved import load
 from omnitron.supervise.spawn import OsSpawner, become_subreaper
@@ -140,7 +141,7 @@ class Keeper:
             raise NotFound(f"{pool.name} has slots 0 to {pool.count - 1}, not {slot}.", remedy="Scale it first.")
 
 
-def _holders(pools: list[Pool]) -> list:  # type: ignore[type-arg]
+def _holders(pools: list[Pool]) -> list[Replica]:
     return [replica for pool in pools for replica in pool.replicas.values()]
 
 

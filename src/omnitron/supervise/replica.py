@@ -13,7 +13,7 @@ from typing import Final
 
 from omnitron.base.errors import OmnitronError
 from omnitron.control.keeper import ProcessSpec
-from omnitron.control.replica import ENV_INCARNATION, ENV_INSTANCE_ID, ReplicaReport, ReplicaStats
+from omnitron.control.replica import ReplicaReport, ReplicaStats
 from omnitron.model.state import ExitStatus, Phase, Reason
 from omnitron.supervise import slot as e
 from omnitron.supervise.health import watch_command, watch_replica
@@ -22,7 +22,8 @@ from omnitron.supervise.link import ReplicaLink
 from omnitron.supervise.machine import step
 from omnitron.supervise.news import News
 from omnitron.supervise.output import Output
-from omnitron.supervise.processinfo import environment_of, output_link, read_pss, read_stat, start_identity
+from omnitron.supervise.processinfo import read_pss, read_stat, start_identity
+from omnitron.supervise.remains import left_behind
 from omnitron.supervise.saved import Role, SavedReplica
 from omnitron.supervise.slot import Slot
 from omnitron.supervise.starting import Start, Started
@@ -269,7 +270,7 @@ class Replica:
         if not self._exited and self.slot.pid is not None:
             asked = Signals[self.spec.process.stop_signal] if signal == SIGTERM else signal
             self._house.spawner.signal(self.slot.pid, asked)
-        for pid in self._left_behind():
+        for pid in left_behind(self._house, self.slot, exited=self._exited, unverified=self._unverified):
             self._house.spawner.signal_one(pid, signal)
         self.look()
 
@@ -284,7 +285,7 @@ class Replica:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        left = self._left_behind()
+        left = left_behind(self._house, self.slot, exited=self._exited, unverified=self._unverified)
         if not left:
             self._signalled = False
             self.post(e.GroupEmpty(self.slot.incarnation))
@@ -293,24 +294,6 @@ class Replica:
             for pid in left:
                 self._house.spawner.signal_one(pid, SIGKILL)
         self._look = asyncio.get_running_loop().call_later(next(self._waits), self.look)
-
-    def _left_behind(self) -> list[int]:
-        """Living processes of the incarnation but its leader: of its group, and orphans in groups of their own."""
-        group = self._house.spawner.members(self.slot.pid) if self.slot.pid is not None and self._exited else []
-        if self._unverified:
-            group = [pid for pid in group if self._is_ours(pid)]
-        return [*group, *(pid for pid in self._house.spawner.orphans() if pid not in group and self._is_ours(pid))]
-
-    def _is_ours(self, pid: int) -> bool:
-        """Whether it prints to this incarnation's pipes, or bears its marks in the environment."""
-        slot = self.slot
-        pipes = str(self._house.run / "o" / f"{self.process}.{slot.id.slot}.{slot.incarnation}.")
-        if any(output_link(pid, descriptor).startswith(pipes) for descriptor in (1, 2)):
-            return True
-        env = environment_of(pid)
-        return (env.get(ENV_INSTANCE_ID), env.get(ENV_INCARNATION)) == (str(slot.id), str(slot.incarnation)) and (
-            env.get("OMNITRON_HOME") == str(self._house.home)
-        )
 
     def _clean_up(self, incarnation: int) -> None:
         """Nothing of the incarnation lives."""

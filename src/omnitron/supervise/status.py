@@ -8,7 +8,7 @@ from omnitron.model.state import Phase
 from omnitron.supervise.pool import Pool
 from omnitron.supervise.replica import Replica
 
-_WORST = ("failed", "degraded", "starting", "ready", "stopped")
+_WORST = ("failed", "degraded", "starting", "stopping", "ready", "stopped")
 
 
 def app_status(spec: AppSpec, pools: list[Pool], failed: str, clock: Clock) -> AppStatus:
@@ -22,7 +22,7 @@ def app_status(spec: AppSpec, pools: list[Pool], failed: str, clock: Clock) -> A
 
 
 def process_state(pool: Pool) -> str:
-    """ "ready", "degraded", "starting", "stopped" or "failed"."""
+    """A word of `ProcessStatus.state`."""
     phases = {replica.slot.phase for replica in pool.replicas.values()}
     if pool.want == "down":
         return "stopped" if phases <= {Phase.STOPPED} else "stopping"
