@@ -1,5 +1,6 @@
 """kill -9 of the keeper: everything runs on, and a new keeper takes over what lives, exactly once."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -106,6 +107,27 @@ async def test_a_stop_under_way_is_finished_by_the_next_keeper(world: World) -> 
     assert pid is not None and not alive(pid) and status.processes[0].state == "stopped"
 
 
+@pytest.mark.parametrize("moment", ["successor", "draining"])
+async def test_a_keeper_that_dies_in_a_reload_leaves_one_replica_in_each_slot(world: World, moment: str) -> None:
+    await world.api.apply(world.spec(worker("w", instances=2)))
+    await world.ready()
+    reload = asyncio.create_task(world.api.reload("w"))
+    kind, word = ("replica.starting", "successor") if moment == "successor" else ("replica.draining", "reload")
+    async for event in world.api.events(0):
+        if event.kind == kind and word in event.reason:
+            break
+    world.kill_keeper()
+    await asyncio.gather(reload, return_exceptions=True)
+    await world.start_keeper()
+    status = await world.until(lambda s: s.state == "ready" and len(replicas(s, "w")) == 2)
+    assert [replica.replica for replica in replicas(status, "w")] == ["a/w/0", "a/w/1"]
+    served = {await (await world.call("w", slot)).pid() for slot in (0, 1)}
+    assert served == set(pids(status, "w"))
+    async with asyncio.timeout(10):
+        while len(all_running(world, "w") - templates_of(world)) != 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 async def test_a_listening_socket_outlives_the_keeper_and_every_replica_after_it(world: World) -> None:
     port = free_port()
     process = ProcessSpec(
@@ -136,6 +158,10 @@ async def test_a_taken_port_refuses_the_apply_and_is_named(world: World) -> None
         with pytest.raises(OperationError, match=f"Port {port} .*another process"):
             await world.api.apply(world.spec(process))
     assert (await world.api.status()).processes == ()
+
+
+def templates_of(world: World) -> set[int]:
+    return {pid for pid in all_running(world, "w") if ".template." in os.readlink(f"/proc/{pid}/fd/1")}
 
 
 def free_port() -> int:
