@@ -25,7 +25,7 @@ def is_guarded(boot: BootSpec, process: Process) -> bool:
 def guard(instance: object) -> None:
     """From now on, setting an attribute of it during a call raises UnsharedState. `isinstance` holds as before."""
     try:
-        instance.__class__ = _guarded(type(instance))
+        object.__setattr__(instance, "__class__", _guarded(type(instance)))  # past a `__setattr__` of its own
     except TypeError as error:  # its layout, or its metaclass, allows no such subclass
         log.debug("%r is not guarded: %s", type(instance), error)
 

@@ -265,4 +265,4 @@ def _http_client(path: Path) -> Any:
         raise OperationError(
             "app.http needs httpx, which is not installed.", remedy='Install it: pip install "omnitron[test]".'
         ) from None
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path)), base_url="http://app.test")
+    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path), verify=False), base_url="http://app.test")
