@@ -15,6 +15,7 @@ FROM_PROCESS = [
     st.builds(lambda: lambda n: e.Spawned(n, 80 + n)),
     st.builds(lambda: lambda n: e.SpawnFailed(n, "no memory")),
     st.builds(lambda: lambda n: e.Booting(n, "importing")),
+    st.builds(lambda: lambda n: e.BootFailed(n, "no ledger")),
     st.builds(lambda: e.Ready),
     st.builds(lambda: lambda n: e.NotReady(n, "database is away")),
     st.sampled_from(["liveness", "event_loop"]).map(lambda kind: lambda n: e.ProbeFailed(n, kind, "no answer")),

@@ -42,6 +42,7 @@ TABLE: Final[dict[tuple[Phase, type], Handler]] = {
     (Phase.STARTING, e.Spawned): m.spawned,
     (Phase.STARTING, e.SpawnFailed): m.spawn_failed,
     (Phase.STARTING, e.Booting): m.booting,
+    (Phase.STARTING, e.BootFailed): m.boot_failed,
     (Phase.STARTING, e.Ready): m.booted,
     (Phase.STARTING, e.ProbeFailed): m.probe_failed,
     (Phase.STARTING, e.Exited): m.crashed,

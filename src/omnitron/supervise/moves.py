@@ -61,6 +61,12 @@ def booting(slot: Slot, event: e.Booting, now: float, u: float) -> Step:
     return replace(slot, reason=reason), (Emit(reason),)
 
 
+def boot_failed(slot: Slot, event: e.BootFailed, now: float, u: float) -> Step:
+    """Its own word says more than the exit code that follows."""
+    reason = Reason("boot_failed", event.text)
+    return replace(slot, reason=reason, cause=reason), (Emit(reason),)
+
+
 def booted(slot: Slot, event: e.Ready, now: float, u: float) -> Step:
     reason = Reason("ready", f"ready {show_seconds(now - slot.since)} after its start, pid {slot.pid}")
     slot = replace(slot, phase=Phase.RUNNING, since=now, running_since=now, due=None, trial=False)

@@ -35,7 +35,7 @@ CPU_OVER_S: Final = 0.5  # ticks of 10 ms say nothing over less
 PSS_EVERY_S: Final = 30.0  # the kernel walks all page tables for it
 LOOK_AGAIN_S: Final = (0.002, 0.25)  # first and longest wait before looking whether a group is empty
 _WARNINGS: Final = frozenset({"exited", "backoff", "not_ready", "startup_timeout", "term_timeout", "drain_timeout"})
-_ERRORS: Final = frozenset({"given_up", "escalated", "stuck", "liveness", "event_loop", "spawn_failed"})
+_ERRORS: Final = frozenset({"given_up", "escalated", "stuck", "liveness", "event_loop", "spawn_failed", "boot_failed"})
 
 
 class Replica:
@@ -228,6 +228,8 @@ class Replica:
             self.post(e.Ready(incarnation))
         elif report.phase in ("not_ready", "draining"):
             self.post(e.NotReady(incarnation, report.detail or report.phase))
+        elif report.phase == "failed":
+            self.post(e.BootFailed(incarnation, report.detail))
         else:
             self.post(e.Booting(incarnation, f"{report.phase}: {report.detail}" if report.detail else report.phase))
 

@@ -130,6 +130,12 @@ class Booting(FromProcess, frozen=True):
     text: str
 
 
+class BootFailed(FromProcess, frozen=True):
+    """Why it will not get ready, in its own words. Its end follows."""
+
+    text: str
+
+
 class Ready(FromProcess, frozen=True):
     pass
 
@@ -182,8 +188,8 @@ class FoundDead(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Start | Stop | Restart | Spawned | SpawnFailed | Booting | Ready | NotReady | ProbeFailed | DrainDone | Exited
-    | GroupEmpty | TimerFired | Adopted | FoundDead
+    Start | Stop | Restart | Spawned | SpawnFailed | Booting | BootFailed | Ready | NotReady | ProbeFailed | DrainDone
+    | Exited | GroupEmpty | TimerFired | Adopted | FoundDead
 )  # fmt: skip
 
 

@@ -107,6 +107,13 @@ def test_progress_of_the_boot_is_kept_as_the_reason():
     world.has(reason=Reason("booting", "warmup 2 of 3"), phase=Phase.STARTING)
 
 
+def test_what_a_boot_says_of_its_failure_is_the_reason_of_its_end():
+    world = Played(*BOOT, e.BootFailed(1, "no ledger"))
+    assert world.told == ["boot_failed"]
+    world.play(e.Exited(1, ExitStatus(code=70))).play(e.GroupEmpty(1))
+    assert "no ledger; exit code 70, restart 1 of" in world.slot.reason.text
+
+
 def test_not_ready_withdraws_and_kills_nothing_and_ready_publishes_again():
     world = Played(*RUN, e.NotReady(1, "database is away"))
     assert world.acts == (e.Withdraw(1),) and world.told == ["not_ready"]
@@ -352,8 +359,8 @@ def test_events_of_another_incarnation_are_void():
 
 def test_what_the_table_does_not_list_changes_nothing():
     samples = [e.Start(), e.Spawned(1, 1), e.SpawnFailed(1, ""), e.Booting(1, ""), e.Ready(1), e.NotReady(1, ""),
-               e.ProbeFailed(1, "liveness", ""), e.DrainDone(1), e.Exited(1, CRASH), e.GroupEmpty(1), e.TimerFired(),
-               e.FoundDead(), e.Stop(), e.Restart()]  # fmt: skip
+               e.BootFailed(1, ""), e.ProbeFailed(1, "liveness", ""), e.DrainDone(1), e.Exited(1, CRASH), e.GroupEmpty(1),
+               e.TimerFired(), e.FoundDead(), e.Stop(), e.Restart()]  # fmt: skip
     for phase, event in product(Phase, samples):
         before = Played(*AT[phase]).slot
         if (phase, type(event)) not in TABLE:
