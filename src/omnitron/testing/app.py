@@ -215,7 +215,7 @@ def _read(definition: System | Ecosystem | Path | str) -> tuple[Ecosystem, dict[
                 f"App {app.name!r} is defined in the file {app.system!r}, and nobody knows from where.",
                 remedy="Give running_app the path of the ecosystem's file.",
             )
-    return ecosystem, {app.name: Path.cwd() for app in ecosystem.apps}
+    return ecosystem, {a.name: Path.cwd() / a.system.cwd for a in ecosystem.apps if isinstance(a.system, System)}
 
 
 @contextmanager
@@ -265,4 +265,6 @@ def _http_client(path: Path) -> Any:
         raise OperationError(
             "app.http needs httpx, which is not installed.", remedy='Install it: pip install "omnitron[test]".'
         ) from None
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path), verify=False), base_url="http://app.test")
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=str(path), verify=False), base_url="http://app.test"
+    )

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from omnitron.base.errors import DefinitionError, NotFound
@@ -115,10 +116,25 @@ def _chosen(ecosystem: Ecosystem, names: Sequence[str]) -> list[tuple[str, Syste
 
 def _part(app: str, system: System, process: Process, cwd: Path, overrides: Mapping[Any, Any]) -> Part:
     """A process is given no override of its own services: they are what is tested."""
-    own = read_module(importlib.import_module(process.module)).services if process.module is not None else ()
+    folder = cwd / (process.cwd or "")
+    own = read_module(_module(process.module, folder)).services if process.module is not None else ()
     injected = {key: value for key, value in overrides.items() if key not in own}
     assembly = assemble(process, (*GIVEN, *injected))
-    return Part(app, system, process, cwd / (process.cwd or ""), assembly, injected)
+    return Part(app, system, process, folder, assembly, injected)
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    """Import it. Raises DefinitionError if another of that name, not the one in the folder, is imported already."""
+    module = importlib.import_module(name)
+    path = folder.joinpath(*name.split("."))
+    ours = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+    found = getattr(module, "__file__", None)
+    if ours and found is not None and Path(found).resolve() not in [file.resolve() for file in ours]:
+        raise DefinitionError(
+            f"{ours[0]} can not be imported: the tests have imported another module {name!r} already, {found}.",
+            remedy="Give one of them another name, or run their tests in separate runs of pytest.",
+        )
+    return module
 
 
 def _check_overrides(overrides: Mapping[Any, Any], parts: Sequence[Part], remote: Mapping[type, object]) -> None:

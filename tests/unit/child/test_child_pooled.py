@@ -1,4 +1,4 @@
-"""The guard of a pool's services, on classes of many kinds. That a replica applies it: tests/integration/child/test_child_guard.py."""
+"""The guard of a pool's services, on classes of many kinds. That a replica applies it: test_child_guard.py."""
 
 import asyncio
 from contextvars import copy_context

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import shop_broken
 from shop.orders import ORDERS, Database, Order, Shop
 from shop.rates import Rates
 
@@ -137,6 +138,16 @@ async def test_what_nobody_provides_is_said_as_a_boot_says_it() -> None:
 async def test_a_boot_that_fails_raises_its_own_error_and_leaves_nothing() -> None:
     with pytest.raises(ConnectionError, match="postgres://nowhere"):
         async with running_app(DEFINITION, processes=["http", "rates"]):
+            pytest.fail("it runs")
+
+
+async def test_another_module_of_the_same_name_is_not_taken_for_the_apps(tmp_path: Path) -> None:
+    (tmp_path / f"{shop_broken.__name__}.py").touch()
+    system = define_system(
+        name="other", version="1.0.0", cwd=str(tmp_path), processes=[Process(name="p", module="shop_broken")]
+    )
+    with pytest.raises(DefinitionError, match="have imported another module 'shop_broken' already"):
+        async with running_app(system):
             pytest.fail("it runs")
 
 
