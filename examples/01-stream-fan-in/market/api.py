@@ -78,15 +78,15 @@ class Market:
 
         return await self._database.retry_transient(once)
 
-    @cron("* * * * * *")
+    @cron("*/2 * * * * *")
     async def rebuild_5m(self) -> None:
         await self._rebuild("5m")
 
-    @cron("*/2 * * * * *")
+    @cron("*/5 * * * * *")
     async def rebuild_1h(self) -> None:
         await self._rebuild("1h")
 
-    @cron("*/2 * * * * *")
+    @cron("*/5 * * * * *")
     async def rebuild_1d(self) -> None:
         await self._rebuild("1d")
 
