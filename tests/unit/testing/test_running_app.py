@@ -50,7 +50,7 @@ async def test_two_processes_call_each_other_through_the_wire() -> None:
     async with running_app(DEFINITION, processes=["http", "rates"], overrides={Database: Notebook()}) as app:
         assert await app.service(Shop).price(2.0, "USD") == 1.0
         rates = app.remote(Rates)
-        assert await rates.slowly("EUR") == 2.0
+        assert await rates.slowly("EUR") == 2.0  # type: ignore[misc]
         assert [rate async for rate in rates.history("EUR", 3)] == [0.0, 1.0, 2.0]
         assert await with_options(rates, key="EUR").rate("EUR") == 1.0
         with pytest.raises(RemoteError, match="no such currency"):
