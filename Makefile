@@ -39,7 +39,7 @@ docs: setup      ## Write the generated reference
 	$(BIN)/python docs/generate.py
 
 lock:            ## Renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
 
 clean:           ## Remove what was set up
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache dist
