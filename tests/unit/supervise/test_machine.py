@@ -359,8 +359,8 @@ def test_events_of_another_incarnation_are_void():
 
 def test_what_the_table_does_not_list_changes_nothing():
     samples = [e.Start(), e.Spawned(1, 1), e.SpawnFailed(1, ""), e.Booting(1, ""), e.Ready(1), e.NotReady(1, ""),
-               e.BootFailed(1, ""), e.ProbeFailed(1, "liveness", ""), e.DrainDone(1), e.Exited(1, CRASH), e.GroupEmpty(1),
-               e.TimerFired(), e.FoundDead(), e.Stop(), e.Restart()]  # fmt: skip
+               e.BootFailed(1, ""), e.ProbeFailed(1, "liveness", ""), e.DrainDone(1), e.Exited(1, CRASH),
+               e.GroupEmpty(1), e.TimerFired(), e.FoundDead(), e.Stop(), e.Restart()]  # fmt: skip
     for phase, event in product(Phase, samples):
         before = Played(*AT[phase]).slot
         if (phase, type(event)) not in TABLE:
