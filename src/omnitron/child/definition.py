@@ -18,6 +18,8 @@ from omnitron.model.system import System
 _NAMES: Final = ("system", "ecosystem")
 _MODULE_NAME: Final = "omnitron_definition"
 
+_CORRECT: Final = "Correct it; `omnitron check --json` shows the whole traceback."
+
 
 class Traced(DefinitionError):
     """A definition file could not be run; `details["trace"]` is its traceback."""
@@ -75,7 +77,7 @@ def read_file(path: Path) -> System | Ecosystem:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
             message, trace = blame(error, path.parent)
-            remedy = error.remedy if isinstance(error, DefinitionError) else "Correct the file."
+            remedy = error.remedy if isinstance(error, DefinitionError) else _CORRECT
             raise Traced(message, remedy=remedy, details={"trace": trace, "file": str(path)}) from None
     return _defined_in(module, path)
 

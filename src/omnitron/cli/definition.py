@@ -33,8 +33,8 @@ def describe(path: str | None) -> Description:
     except (ValueError, KeyError):
         raise DefinitionError(
             f"Reading the definition ended with exit code {done.returncode}.",
-            remedy="See the output above the error; it is that of your own code.",
-            details={"trace": done.stderr.decode(errors="replace")[-4000:]},
+            remedy="See its output below; it is that of your own code.",
+            details={"output": done.stderr.decode(errors="replace")[-4000:]},
         ) from None
     raise DefinitionError(error["message"], remedy=error.get("remedy", ""), details={"trace": error.get("trace", "")})
 

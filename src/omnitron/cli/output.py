@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from omnitron.base.errors import DaemonUnreachable, DefinitionError, NotFound, OmnitronError, Refused
+from omnitron.base.errors import DaemonUnreachable, NotFound, OmnitronError, Refused
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -95,7 +95,6 @@ def fail(error: OmnitronError, as_json: bool) -> int:
         echo_json({"error": body})
     else:
         print_error(error.message, error.remedy, error.code)
-        trace = error.details.get("trace") if isinstance(error, DefinitionError) else None
-        if trace:
-            click.echo(str(trace), err=True)
+        if output := error.details.get("output"):
+            click.echo(str(output), err=True)
     return exit_code(error)
