@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,11 @@ def start_raw(descriptor: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", RAW, str(descriptor)], pass_fds=[descriptor])
 
 
-async def main(seconds: float) -> None:
+BARE, RPC, POOL = "bare ASGI on uvicorn", "RPC over HTTP", "HTTP -> pool of 2"
+
+
+async def measure(seconds: float, wanted: Collection[str] = (BARE, RPC, POOL)) -> dict[str, dict[str, float]]:
+    """{case: {"per_s": requests, "cpu_us": of the serving process, per request}}."""
     folder = Path(tempfile.mkdtemp(prefix="omb-"))
     (folder / "worker.py").write_text(APP)
     (folder / "front.py").write_text(FRONT)
@@ -175,24 +180,31 @@ async def main(seconds: float) -> None:
         results: dict[str, dict[str, float]] = {}
         for _ in range(2):  # interleaved, the better of two
             for name, port, path, pid in (
-                ("bare ASGI on uvicorn", ports[0], "/", raw.pid),
-                ("RPC over HTTP", ports[1], "/rpc/adder/add", ours.popen.pid),
-                ("HTTP -> pool of 2", ports[2], "/rpc/front/add", front.popen.pid),
+                (BARE, ports[0], "/", raw.pid),
+                (RPC, ports[1], "/rpc/adder/add", ours.popen.pid),
+                (POOL, ports[2], "/rpc/front/add", front.popen.pid),
             ):
+                if name not in wanted:
+                    continue
                 found = await load(port, path, pid, seconds)
                 if found["per_s"] > results.get(name, {"per_s": 0})["per_s"]:
                     results[name] = found
-        floor = results["bare ASGI on uvicorn"]
-        for name, found in results.items():
-            ratio, cpu_ratio = found["per_s"] / floor["per_s"], floor["cpu_us"] / found["cpu_us"]
-            speed = f"{found['per_s']:8.0f}/s {found['cpu_us']:7.1f} us CPU"
-            print(f"{name:24}{speed}  {ratio:5.2f} of bare, by CPU {cpu_ratio:5.2f}")
-        print(json.dumps(results))
+        return results
     finally:
         for process in processes:
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def main(seconds: float) -> None:
+    results = await measure(seconds)
+    floor = results[BARE]
+    for name, found in results.items():
+        ratio, cpu_ratio = found["per_s"] / floor["per_s"], floor["cpu_us"] / found["cpu_us"]
+        speed = f"{found['per_s']:8.0f}/s {found['cpu_us']:7.1f} us CPU"
+        print(f"{name:24}{speed}  {ratio:5.2f} of bare, by CPU {cpu_ratio:5.2f}")
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -2,20 +2,18 @@
 
     python benchmarks/streams/bench_streams.py [--quick]
 
-Both encode and decode the same trade with msgspec. Read the ratios; the machine is noisy. Writes streams.json and
-streams.md to benchmarks/results/.
+Both encode and decode the same trade with msgspec. Read the ratios; the machine is noisy.
 """
 
 import asyncio
-import json
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -26,9 +24,9 @@ from omnitron.base.clock import SystemClock
 from omnitron.base.rand import SystemRand
 from omnitron.kits.streams import Stream, Streams
 
-RESULTS = Path(__file__).parents[1] / "results"
-QUICK = "--quick" in sys.argv
-REPEATS = 2 if QUICK else 5
+REPEATS = 5
+SEND, CONSUME = "send (XADD)", "consume (XREADGROUP + XACK)"
+Pair = tuple[float, float]
 SENDS = {1: 2_000, 100: 30_000, 1000: 60_000}
 READS = {100: 40_000, 1000: 80_000}
 
@@ -42,6 +40,7 @@ class Trade(msgspec.Struct, array_like=True, frozen=True):
     side: str = "b"
 
 
+Do = Callable[[Redis, Streams, int, int], Awaitable[None]]
 TICKS = Stream("ticks", type=Trade, max_len=10_000_000)
 TRADE = Trade()
 encode = msgspec.msgpack.Encoder().encode
@@ -91,7 +90,8 @@ async def server():
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         options = ["--port", str(port), "--dir", folder, "--save", "", "--appendonly", "no"]
-        process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
+        command = [str(get_binary_path()), *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - returns at once
         context = SimpleNamespace(
             environ={"REDIS_URL": f"redis://127.0.0.1:{port}/0"}, replica="bench/bench/0", metrics={},
             clock=SystemClock(), rand=SystemRand(), services=[], stack="bench",
@@ -128,37 +128,29 @@ async def rate(do, batch: int, count: int, *, filled: bool) -> float:
         return count / (time.perf_counter() - start)
 
 
-async def compare(what: str, sizes: dict[int, int], plain, kit, *, filled: bool) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+async def compare(sizes: dict[int, int], plain: Do, kit: Do, *, filled: bool, quick: bool) -> dict[int, Pair]:
+    """{batch: (redis-py's rate, the kit's)}, medians of repeats in turns."""
+    found = {}
     for batch, count in sizes.items():
-        count = count // 4 if QUICK else count
+        count = count // 8 if quick else count
         pairs = [
             (await rate(plain, batch, count, filled=filled), await rate(kit, batch, count, filled=filled))
-            for _ in range(REPEATS)
+            for _ in range(1 if quick else REPEATS)
         ]
-        rows.append(
-            {
-                "what": what,
-                "batch": batch,
-                "redis_py_per_s": round(statistics.median(p for p, _ in pairs)),
-                "kit_per_s": round(statistics.median(k for _, k in pairs)),
-                "ratio": round(statistics.median(k / p for p, k in pairs), 2),
-            }
-        )
-        print(rows[-1], flush=True)
-    return rows
+        found[batch] = statistics.median(p for p, _ in pairs), statistics.median(k for _, k in pairs)
+    return found
 
 
-async def main() -> None:
-    rows = await compare("send (XADD)", SENDS, send_redis_py, send_kit, filled=False)
-    rows += await compare("consume (XREADGROUP + XACK)", READS, read_redis_py, read_kit, filled=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "streams.json").write_text(json.dumps(rows, indent=1) + "\n")
-    lines = ["| | batch | redis-py + hiredis, msg/s | streams kit, msg/s | ratio |", "|---|---:|---:|---:|---:|"]
-    lines += [f"| {r['what']} | {r['batch']} | {r['redis_py_per_s']} | {r['kit_per_s']} | {r['ratio']} |" for r in rows]
-    (RESULTS / "streams.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+async def measure(quick: bool) -> dict[str, dict[int, Pair]]:
+    return {
+        SEND: await compare(SENDS, send_redis_py, send_kit, filled=False, quick=quick),
+        CONSUME: await compare(READS, read_redis_py, read_kit, filled=True, quick=quick),
+    }
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    for what, rows in asyncio.run(measure("--quick" in sys.argv)).items():
+        for size, (theirs, ours) in rows.items():
+            print(
+                f"{what:30} {size:5} a batch: redis-py {theirs:9,.0f}/s, kit {ours:9,.0f}/s, ratio {ours / theirs:.2f}"
+            )

@@ -1,0 +1,1 @@
+"""`python -m benchmarks [names] [--quick]`: what Omnitron costs, beside what one would use instead."""

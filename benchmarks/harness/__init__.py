@@ -1,0 +1,1 @@
+"""Runs the cases, waits for a quiet machine, writes tables and charts."""
