@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from omnitron.base.clock import Clock
 from omnitron.base.errors import (
     Cancelled,
@@ -28,7 +26,7 @@ from omnitron.rpc.link import Link
 from omnitron.rpc.moved import Moved
 from omnitron.rpc.outcomes import CallRefused, LinkLost
 from omnitron.rpc.pool import Route, Routes
-from omnitron.wire.codec import encode
+from omnitron.wire.codec import NOT_SENDABLE, encode
 from omnitron.wire.frames import STREAM_WINDOW_ITEMS, Body
 
 MAX_ATTEMPTS: Final = 8
@@ -66,11 +64,13 @@ class Caller:
 
     async def unary(self, *args: Any, **kwargs: Any) -> Any:
         method, routes = self._method, self._routes
-        bound = args
         if kwargs or not method.required <= len(args) <= method.positional:
-            bound = method.bind(args, kwargs)
-        body = self._encode(bound)
-        key = self._key(bound) if self._has_key else None
+            args = method.bind(args, kwargs)
+        try:
+            body = encode(args)
+        except NOT_SENDABLE as error:
+            raise self._not_sendable(error) from error
+        key = self._key(args) if self._has_key else None
         now, deadline, context = self._limits()
         tried: list[Link] = []
         while True:
@@ -92,11 +92,12 @@ class Caller:
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         method, routes = self._method, self._routes
-        bound = args
-        if kwargs or not method.required <= len(args) <= method.positional:
-            bound = method.bind(args, kwargs)
-        body = self._encode(bound)
-        key = self._key(bound) if self._has_key else None
+        args = method.bind(args, kwargs)
+        try:
+            body = encode(args)
+        except NOT_SENDABLE as error:
+            raise self._not_sendable(error) from error
+        key = self._key(args) if self._has_key else None
         now, deadline, context = self._limits()
         tried: list[Link] = []
         while True:
@@ -121,11 +122,8 @@ class Caller:
                 await self._again(error, route, link, tried, key, begun)
                 now = self._clock.monotonic()
 
-    def _encode(self, bound: tuple[Any, ...]) -> bytes:
-        try:
-            return encode(bound)
-        except (TypeError, ValueError, NotImplementedError, msgspec.MsgspecError) as error:
-            raise InvalidArguments(f"{self._method.title} got an argument that can not be sent: {error}.") from error
+    def _not_sendable(self, error: Exception) -> InvalidArguments:
+        return InvalidArguments(f"{self._method.title} got an argument that can not be sent: {error}.")
 
     def _key(self, bound: tuple[Any, ...]) -> str | None:
         return self._options.key if self._options.key is not None else self._method.key_of(bound)

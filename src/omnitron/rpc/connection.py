@@ -28,6 +28,7 @@ from omnitron.wire.frames import (
     too_large,
 )
 
+_pack_head: Final = HEAD.pack
 MAX_MESSAGE_CHARS: Final = 4096
 """Of an error whose details had to be left out, since it was too large to be sent."""
 
@@ -55,6 +56,7 @@ class Connection(Pipe):
     def __init__(self, owner: Owner, max_frame_bytes: int) -> None:
         super().__init__(max_frame_bytes)
         self._read_at = 0.0
+        self._reading = False
         self._max_body_bytes = max_frame_bytes - HEAD_BYTES
         self.owner = owner
         self.caller = ""
@@ -82,8 +84,16 @@ class Connection(Pipe):
         self.owner.progress()
 
     def data_received(self, data: bytes) -> None:
-        self._read_at = self.owner.clock.monotonic()
-        super().data_received(data)
+        """Calls that do not wait are answered in here, all in one write."""
+        runner = self.owner.runner
+        self._read_at = runner.now = self.owner.clock.monotonic()
+        self._reading = self._scheduled = True
+        try:
+            super().data_received(data)
+        finally:
+            runner.pause()
+            self._reading = False
+            self.flush()
 
     def on_frame(self, kind: int, call_id: int, body: Body) -> None:
         if kind == CALL:
@@ -116,22 +126,25 @@ class Connection(Pipe):
                 self.used = True
                 if owner.closed_to_calls:
                     raise NotExecuted("The replica is stopping.", remedy="Call another one.")
-            call = self.calls[call_id] = Call(
-                owner, self, call_id, method, args, CallContext(raw, deadline, self.caller)
-            )
+            context = CallContext(raw, deadline, self.caller)
+            call = self.calls[call_id] = Call(owner, self, call_id, method, args, context)
             call.admit()
         except OmnitronError as error:
             self.calls.pop(call_id, None)
             owner.refused()
             self.answer_error(call_id, error, ran=False)
             return
-        if deadline is not None:
+        if deadline is not None and not call.answered:
             owner.watch()
 
     def answer(self, kind: int, call_id: int, body: bytes, title: str) -> None:
-        if len(body) > self._max_body_bytes:
-            raise too_large(len(body), self.max_frame_bytes, f"The answer of {title}")
-        self.send(HEAD.pack(len(body) + LEAST_LENGTH, kind, call_id), body)
+        size = len(body)
+        if size > self._max_body_bytes:
+            raise too_large(size, self.max_frame_bytes, f"The answer of {title}")
+        self._out += (_pack_head(size + LEAST_LENGTH, kind, call_id), body)
+        self._out_bytes += size + HEAD_BYTES
+        if not self._scheduled:
+            self._schedule()
 
     def answer_error(self, call_id: int, error: OmnitronError, *, ran: bool = True) -> None:
         body = encode_error(error, ran=ran)
@@ -142,7 +155,7 @@ class Connection(Pipe):
 
     def forget(self, call_id: int) -> None:
         self.calls.pop(call_id, None)
-        if not self.calls:  # nothing else can join this write
+        if not self._reading and not self.calls:  # nothing else can join this write
             self.flush()
 
     def pause_writing(self) -> None:

@@ -4,22 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import msgspec
+
 from omnitron.wire.envelope import Context, Principal, decode_context, encode_context
 from omnitron.wire.frames import Body
 
 
-class CallContext:
+class CallContext(msgspec.Struct, eq=False, gc=False):
     """What a call knows about itself; what it passes on is decoded when first asked for.
 
     raw: what is passed on, as bytes. deadline: of this call, on `Clock.monotonic`, or None. caller: the replica that
     called, or "".
     """
 
-    __slots__ = ("_passed", "caller", "deadline", "raw")
-
-    def __init__(self, raw: Body = b"", deadline: float | None = None, caller: str = "") -> None:
-        self.raw, self.deadline, self.caller = raw, deadline, caller
-        self._passed: Context | None = None
+    raw: Body = b""
+    deadline: float | None = None
+    caller: str = ""
+    _passed: Context | None = None
 
     def __repr__(self) -> str:
         return f"<CallContext from {self.caller or 'unknown'} {self.passed}>"

@@ -150,7 +150,7 @@ def _method(cls: type, name: str, function: Any, mark: RpcMark, service: str, ve
         signature=signature.replace(parameters=parameters),
         decode_args=ArgumentsDecoder(
             title, [p.name for p in params], [p.annotation for p in params], _required_count(params)
-        ),
+        ).decode,
         decode_result=result_decoder(result, title),
         positional=sum(not p.keyword_only for p in params),
         required=_required_count(params),

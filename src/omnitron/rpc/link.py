@@ -118,14 +118,16 @@ class Link(Pipe):
             )
         deadline_ms = 0
         if deadline is not None:
-            left_ms = int((deadline - now) * 1000)
-            deadline_ms = 1 if left_ms < 1 else left_ms if left_ms < MAX_DEADLINE_MS else MAX_DEADLINE_MS
+            deadline_ms = int((deadline - now) * 1000)
+            if not 0 < deadline_ms <= MAX_DEADLINE_MS:
+                deadline_ms = 1 if deadline_ms < 1 else MAX_DEADLINE_MS
             if self._sweeper is None:
                 self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
-        if len(args) + len(context) > self._max_args_bytes:
-            raise too_large(len(args), self.max_frame_bytes, f"The call of {method.title}")
+        args_bytes = len(args)
+        if args_bytes + len(context) > self._max_args_bytes:
+            raise too_large(args_bytes, self.max_frame_bytes, f"The call of {method.title}")
         self._last_id = call_id = (self._last_id + 1) & 0xFFFFFFFF
-        self.send(call_head(call_id, method_id, deadline_ms, context, len(args)), args)
+        self.send(call_head(call_id, method_id, deadline_ms, context, args_bytes), args)
         return call_id
 
     def _find(self, method: MethodContract) -> int:
@@ -162,16 +164,26 @@ class Link(Pipe):
 
     # -- in
 
+    def data_received(self, data: bytes) -> None:
+        pending, on_frame = self.pending, self.on_frame
+        try:
+            for kind, call_id, body in self._decoder.feed(data):
+                if kind != REPLY:
+                    on_frame(kind, call_id, body)
+                elif (entry := pending.pop(call_id, None)) is not None and not (answer := entry[0]).done():
+                    answer.set_result(body)
+        except OmnitronError as error:
+            self.on_broken(error)
+        if self.leaving:
+            self._check_done()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.send(frame(HELLO, 0, encode_hello(Hello(who=self.who))))
         self.flush()
 
     def on_frame(self, kind: int, call_id: int, body: Body) -> None:
-        if kind == REPLY:
-            if (entry := self.pending.pop(call_id, None)) is not None and not entry[0].done():
-                entry[0].set_result(body)
-        elif kind == ITEM:
+        if kind == ITEM:
             if (stream := self.streams.get(call_id)) is not None:
                 stream[0].put(body)
         elif kind == ERROR:
@@ -193,8 +205,6 @@ class Link(Pipe):
             self.send(frame(PONG, call_id))
         elif kind != PONG:
             raise InternalError(f"A server sent a frame of kind {kind}.")
-        if self.leaving:
-            self._check_done()
 
     def _fail(self, call_id: int, error: OmnitronError) -> None:
         if (entry := self.pending.pop(call_id, None)) is not None:

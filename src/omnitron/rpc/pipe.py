@@ -49,14 +49,14 @@ class Pipe(asyncio.Protocol):
 
     def send(self, head: bytes, body: Body = b"") -> None:
         """Queue a frame for the end of this turn of the loop."""
-        out = self._out
-        out.append(head)
-        if body:
-            out.append(body)
+        self._out += (head, body)
         self._out_bytes += len(head) + len(body)
         if not self._scheduled:
-            self._scheduled = True
-            self.loop.call_soon(self.flush)
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self.loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write what is queued, as far as the socket takes it."""

@@ -1,26 +1,43 @@
-"""Runs calls in tasks that calls share as long as none of them waits.
+"""Runs calls at once, where they arrive, up to their first wait.
 
-A task per call costs a fifth of a small call. But most small calls never wait: so one task runs them one after
-the other, each in a context (`contextvars`) of its own. A call that does wait keeps its task, which from then on is its
-alone, so that `asyncio.current_task`, timeouts and cancellation mean what they should; another goes on with the rest.
+A task per call costs a fifth of a small call, and a turn of the event loop before its first step as much again. But
+most small calls never wait. So a call begins inside the callback that has read it, on a *lane*: a task that idles and
+that the call sees as its own (`asyncio.current_task`). If the call ends without a wait, the next one uses the lane.
+If it waits, the lane goes on with it and is its alone from then on, so that timeouts, cancellation and task groups
+mean what they should. Each call runs in a context (`contextvars`) of its own.
+
+`asyncio._enter_task` and `_leave_task` are what asyncio documents for other implementations of tasks ("Extending").
 """
 
 import asyncio
+from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import Coroutine, Generator
-from contextvars import copy_context
+from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from omnitron.base.clock import Clock
 
+MAX_IDLE_LANES: Final = 4
+MORE_LANES: Final = 2
+"""Begun for those that wait for a lane when a call keeps the one it had: so their number doubles with each turn."""
+Task = asyncio.Task[None]
+
 
 class Runnable(Protocol):
-    task: asyncio.Task[None] | None
-    started: float
+    def begin(self, task: Task) -> Coroutine[Any, Any, None] | None:
+        """Run up to the first wait, as part of `task`; what is left if there is a wait."""
 
-    def run(self) -> Coroutine[Any, Any, None]:
-        """All there is to do; raises nothing."""
+
+class _Lane:
+    """An idle task. It waits for `go`, then runs `rest`, the rest of the call that has begun on it."""
+
+    __slots__ = ("go", "rest", "task")
+    task: Task
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.go: asyncio.Future[None] = loop.create_future()
+        self.rest: Coroutine[Any, Any, None] | None = None
 
 
 class Runner:
@@ -31,53 +48,91 @@ class Runner:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._loop = loop
-        self._clock = clock
+        self._loop, self._clock = loop, clock
         self.now = 0.0
         self._todo: deque[Runnable] = deque()
-        self._scheduled = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._current: _Lane | None = None
+        self._idle: list[_Lane] = []
+        self._starting = 0
+        self._tasks: set[Task] = set()
 
-    def add(self, call: Runnable) -> None:
-        self._todo.append(call)
-        if not self._scheduled:
-            self._scheduled = True
-            self._start()
-
-    def start(self, coro: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def start(self, coro: Coroutine[Any, Any, None], name: str) -> Task:
         """Run something in a task of its own from the beginning."""
         task = asyncio.Task(coro, loop=self._loop, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _start(self) -> None:
-        if not self._todo:
-            self._scheduled = False
+    def add(self, call: Runnable) -> None:
+        """Begin a call: now if no task is running, else in a later turn of the loop. `pause` after the last."""
+        lane = self._current or self._enter()
+        if lane is None:
+            self._todo.append(call)
+            if not self._starting:
+                self._start_lanes(1)
             return
-        self.start(self._run(), "rpc calls")
-        self._loop.call_soon(self._start)  # after its first step: what that left, because a call waits, needs another
+        if (rest := call.begin(lane.task)) is not None:
+            lane.rest = rest
+            if not lane.go.done():
+                lane.go.set_result(None)
+        if lane.go.done():  # it waits, or has cancelled itself
+            self.pause()
 
-    async def _run(self) -> None:
-        todo, task = self._todo, asyncio.current_task(self._loop)
-        assert task is not None
+    def pause(self) -> None:
+        """The callback is at its end."""
+        if (lane := self._current) is not None:
+            self._current = None
+            _leave_task(self._loop, lane.task)
+            if not lane.go.done():
+                self._idle.append(lane)
+
+    def close(self) -> None:
+        for lane in self._idle:
+            lane.task.cancel()
+        self._idle.clear()
+
+    def _enter(self) -> _Lane | None:
+        while self._idle and not self._todo and asyncio.current_task(self._loop) is None:
+            lane = self._idle.pop()
+            if not lane.go.done():
+                _enter_task(self._loop, lane.task)
+                self._current = lane
+                return lane
+        return None
+
+    def _start_lanes(self, count: int) -> None:
+        for _ in range(min(count, len(self._todo) - self._starting)):
+            lane = _Lane(self._loop)
+            self._starting += 1
+            lane.task = self.start(self._run(lane), "rpc calls")
+
+    async def _run(self, lane: _Lane) -> None:
+        """First what found no lane, then what begins on this one."""
+        self._starting -= 1
         self.now = self._clock.monotonic()
-        while todo:
-            call = todo.popleft()
-            call.task, call.started = task, self.now
-            coro, in_context = call.run(), copy_context().run
-            try:
-                awaited = in_context(coro.send, None)
-            except StopIteration:
-                if task.cancelling():
-                    return
-            else:
-                return await _rest(coro, in_context, awaited)
+        while self._todo and not lane.task.cancelling():
+            if (rest := self._todo.popleft().begin(lane.task)) is not None:
+                self._start_lanes(MORE_LANES)
+                return await rest
+        if lane.task.cancelling() or len(self._idle) >= MAX_IDLE_LANES:
+            return self._start_lanes(MORE_LANES)
+        self._idle.append(lane)
+        try:
+            await lane.go
+        except asyncio.CancelledError:
+            if lane.rest is None:
+                if lane in self._idle:
+                    self._idle.remove(lane)
+                raise
+            lane.task.uncancel()  # it came before this task got hold of what it must cancel: so once more
+            self._loop.call_soon(lane.task.cancel)
+        assert lane.rest is not None
+        await lane.rest
 
 
 @coroutine
-def _rest(coro: Coroutine[Any, Any, None], in_context: Any, awaited: Any) -> Generator[Any, Any, None]:
-    """Await what is left of `coro` after its first step, with every step of it in its own context."""
+def rest_of(coro: Coroutine[Any, Any, Any], in_context: Callable[..., Any], awaited: Any) -> Generator[Any, Any, Any]:
+    """Await what is left of `coro` after its first step gave `awaited`, with every step of it in its own context."""
     while True:
         try:
             got = yield awaited
@@ -88,5 +143,5 @@ def _rest(coro: Coroutine[Any, Any, None], in_context: Any, awaited: Any) -> Gen
             step = coro.send
         try:
             awaited = in_context(step, got)
-        except StopIteration:
-            return
+        except StopIteration as stop:
+            return stop.value

@@ -1,13 +1,13 @@
 """One call while it is on the server: waiting, running, answered.
 
-Its life: `admit` through the method's gates, start a task, exactly one answer, leave the gates. The answer may come
+Its life: `admit` through the method's gates, `begin`, exactly one answer, leave the gates. The answer may come
 before the code has ended (deadline, drain, caller gone); the slot stays taken until it has ended.
 """
 
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable, Coroutine
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
@@ -18,9 +18,9 @@ import msgspec
 from omnitron.base.clock import Clock
 from omnitron.base.errors import Cancelled, DeadlineExceeded, InvalidResult, OmnitronError, RemoteError
 from omnitron.rpc.context import CallContext, set_current_call
-from omnitron.rpc.runner import Runner
+from omnitron.rpc.runner import Runner, rest_of
 from omnitron.rpc.served import Interceptor, Invocation, Proceed, Served
-from omnitron.wire.codec import encode
+from omnitron.wire.codec import NOT_SENDABLE, encode
 from omnitron.wire.frames import END, ITEM, REPLY, STREAM_WINDOW_ITEMS, Body
 
 log = logging.getLogger("omnitron.rpc")
@@ -59,40 +59,41 @@ class Host(Protocol):
         """Something a drain may be waiting for has happened."""
 
 
-class Call:
-    """What is not given is a class attribute until it changes: a call that is answered at once never sets most."""
+class Call(msgspec.Struct, eq=False):
+    """A struct because it is the cheapest object to make: one per call.
 
-    passed = 0
-    """Gates it is through."""
-    credit = STREAM_WINDOW_ITEMS
-    started = 0.0
-    begun = False
-    answered = False
-    failed = False
+    passed: gates it is through. credit: items its caller has room for. started: monotonic seconds.
+    """
+
+    host: Host
+    conn: Answers
+    call_id: int
+    method: Served
+    args: Body
+    context: CallContext
+    passed: int = 0
+    credit: int = STREAM_WINDOW_ITEMS
+    started: float = 0.0
+    begun: bool = False
+    answered: bool = False
+    failed: bool = False
     task: asyncio.Task[None] | None = None
     thread: Future[Any] | None = None
     waker: asyncio.Future[None] | None = None
-
-    def __init__(
-        self, host: Host, conn: Answers, call_id: int, method: Served, args: Body, context: CallContext
-    ) -> None:
-        self.host, self.conn, self.call_id = host, conn, call_id
-        self.method, self.args, self.context = method, args, context
 
     # -- before it runs
 
     def admit(self) -> None:
         """Go through the gates that remain, and start when through. Raises Overloaded (and has left them all)."""
-        gates = self.method.gates
         try:
-            while self.passed < len(gates):
-                if not gates[self.passed].enter(self):
+            for gate in self.method.gates[self.passed :]:
+                if not gate.enter(self):
                     return
                 self.passed += 1
         except OmnitronError:
             self._leave(None)
             raise
-        if self.method.contract.stream:
+        if self.method.stream:
             self.task = self.host.runner.start(self._stream(), self.method.title)
         else:
             self.host.runner.add(self)
@@ -107,29 +108,59 @@ class Call:
             self.admit()
         except OmnitronError as error:
             self.fail(error, ran=False)
+        finally:
+            self.host.runner.pause()
 
     # -- while it runs
 
-    async def run(self) -> None:
-        self.begun = True
-        method, context = self.method, self.context
+    def begin(self, task: asyncio.Task[None]) -> Coroutine[Any, Any, None] | None:
+        """Run up to the first wait; the rest if there is one."""
+        self.task, self.begun, self.started = task, True, self.host.runner.now
+        if self.answered:  # stopped before its first step
+            self._ended()
+            return None
+        in_context = copy_context().run
         try:
-            if self.answered:  # stopped before its first step
-                return
-            args = method.decode(self.args)
-            set_current_call(context)
-            if method.direct:
-                result = await method.function(*args)
-            else:
-                result = await self._indirect(Invocation(method.contract, args, context))
-            if not self.answered:
-                self.conn.answer(REPLY, self.call_id, self._encode(result), method.title)
-                self.answered = True
-                self.conn.forget(self.call_id)
+            coro, awaited = in_context(self._first_step)
+        except StopIteration as stop:
+            self._returned(stop.value)
         except BaseException as error:
             self._raised(error)
-        finally:
-            self._ended()
+        else:
+            return self._go_on(coro, in_context, awaited)
+        return None
+
+    def _first_step(self) -> tuple[Coroutine[Any, Any, Any], Any]:
+        """The method's coroutine, and what it waits for; StopIteration if it does not wait."""
+        method = self.method
+        args = method.decode(self.args)
+        set_current_call(self.context)
+        if method.direct:
+            coro = method.function(*args)
+        else:
+            coro = self._indirect(Invocation(method.contract, args, self.context))
+        return coro, coro.send(None)
+
+    async def _go_on(self, coro: Coroutine[Any, Any, Any], in_context: Callable[..., Any], awaited: Any) -> None:
+        try:
+            result = await rest_of(coro, in_context, awaited)
+        except BaseException as error:
+            self._raised(error)
+        else:
+            self._returned(result)
+
+    def _returned(self, result: Any) -> None:
+        try:
+            if not self.answered:
+                self.conn.answer(REPLY, self.call_id, encode(result), self.method.title)
+                self.answered = True
+                self.conn.forget(self.call_id)
+        except NOT_SENDABLE as error:
+            self._raised(self._not_sendable(error))
+        except BaseException as error:
+            self._raised(error)
+        else:
+            self._free() if self.thread is None else self._ended()
 
     async def _stream(self) -> None:
         self.begun = True
@@ -137,7 +168,7 @@ class Call:
         method, context = self.method, self.context
         try:
             if self.answered:
-                return
+                return self._ended()
             args = method.decode(self.args)
             set_current_call(context)
             items = await self._indirect(Invocation(method.contract, args, context))
@@ -151,7 +182,7 @@ class Call:
                 self._done()
         except BaseException as error:
             self._raised(error)
-        finally:
+        else:
             self._ended()
 
     async def _send_items(self, items: AsyncIterable[Any]) -> None:
@@ -159,7 +190,11 @@ class Call:
             while not self.credit or self.conn.full:
                 await self._room()
             self.credit -= 1
-            self.conn.answer(ITEM, self.call_id, self._encode(item), self.method.title)
+            try:
+                body = encode(item)
+            except NOT_SENDABLE as error:
+                raise self._not_sendable(error) from error
+            self.conn.answer(ITEM, self.call_id, body, self.method.title)
 
     async def _room(self) -> None:
         """Wait until the consumer has room and the socket is not full."""
@@ -191,19 +226,18 @@ class Call:
 
     # -- answers
 
-    def _encode(self, result: Any) -> bytes:
-        try:
-            return encode(result)
-        except (TypeError, ValueError, NotImplementedError, msgspec.MsgspecError) as error:
-            raise InvalidResult(f"{self.method.title} returned something that can not be sent: {error}.") from error
+    def _not_sendable(self, error: Exception) -> InvalidResult:
+        return InvalidResult(f"{self.method.title} returned something that can not be sent: {error}.")
 
     def _raised(self, error: BaseException) -> None:
+        """The code has ended with an error."""
         self.failed = True
         if not self.answered:
             if isinstance(error, asyncio.CancelledError):
                 self.fail(Cancelled(f"{self.method.title} was cancelled while it ran."))
             else:
                 self.fail(_as_error(error, self.method.title))
+        self._ended()
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
 
@@ -259,10 +293,9 @@ class Call:
             host.progress()
 
     def _leave(self, took_s: float | None) -> None:
-        gates, index, self.passed = self.method.gates, self.passed, 0
-        while index:
-            index -= 1
-            if (successor := gates[index].leave(took_s)) is not None:
+        passed, self.passed = self.method.gates[: self.passed], 0
+        for gate in passed:
+            if (successor := gate.leave(took_s)) is not None:
                 self.host.loop.call_soon(successor.next_gate)  # not at once: a queue would be a recursion
 
 

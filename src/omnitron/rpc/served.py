@@ -47,6 +47,7 @@ class Served:
     title: str
     decode: Callable[[Body], tuple[Any, ...]]
     function: Callable[..., Any]
+    stream: bool
     threaded: bool
     direct: bool
     system: bool
@@ -83,4 +84,4 @@ def serve_method(
     if method.mark.max_concurrency is not None:
         gates = (Gate(method.title, method.mark.max_concurrency, gate.queue_limit), *gates)
     direct = not (threaded or method.stream or intercepted or method.positional < len(method.params))
-    return Served(method, method.title, method.decode_args, function, threaded, direct, system, gates)
+    return Served(method, method.title, method.decode_args, function, method.stream, threaded, direct, system, gates)

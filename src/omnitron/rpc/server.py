@@ -249,6 +249,7 @@ class RpcServer:
             connection.finish()
         if tasks:
             await asyncio.wait(tasks, timeout=GOAWAY_ACK_S)
+        self.runner.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None

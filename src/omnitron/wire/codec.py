@@ -12,7 +12,7 @@ import msgspec
 from omnitron.base.errors import DefinitionError, InvalidArguments, InvalidResult
 from omnitron.wire.frames import Body
 
-_ARRAY_16, _ARRAY_32 = 0xDC, 0xDD
+_FIX_ARRAY, _ARRAY_16 = 0x90, 0xDC
 MAX_PARAMETERS: Final = 255
 
 
@@ -34,6 +34,8 @@ def decode_hook(cls: type, value: Any) -> Any:
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=encode_hook)
 encode = _ENCODER.encode
+NOT_SENDABLE: Final = (TypeError, ValueError, NotImplementedError, msgspec.MsgspecError)
+"""What `encode` raises for a value that has no form on the wire."""
 
 
 def decoder(annotation: Any) -> Callable[[Body], Any]:
@@ -63,19 +65,22 @@ class ArgumentsDecoder:
     One decoder per number of arguments, made when first needed: the Python call then honours the defaults itself.
     """
 
-    __slots__ = ("_by_count", "_names", "_required", "_types", "_what")
+    __slots__ = ("_by_head", "_names", "_required", "_types", "_what")
 
     def __init__(self, what: str, names: Sequence[str], types: Sequence[Any], required: int) -> None:
         if len(names) > MAX_PARAMETERS:
             raise DefinitionError(f"{what} has more than {MAX_PARAMETERS} parameters.", remedy="Pass a struct.")
         self._what, self._names, self._types, self._required = what, tuple(names), tuple(types), required
-        self._by_count: dict[int, Callable[[Body], tuple[Any, ...]]] = {}
+        self._by_head: dict[int, Callable[[Body], tuple[Any, ...]]] = {}
+        """By the first byte, which says how many; arrays of 16 and more are rare and have it elsewhere."""
 
     def __call__(self, body: Body) -> tuple[Any, ...]:
+        return self.decode(body)
+
+    def decode(self, body: Body) -> tuple[Any, ...]:
         """The arguments. Raises InvalidArguments naming the one that does not fit."""
         try:
-            decode = self._by_count.get(body[0] & 0x0F) if body[0] < _ARRAY_16 else None
-            return (decode or self._decoder(body))(body)
+            return (self._by_head.get(body[0]) or self._decoder(body))(body)
         except (ValueError, msgspec.MsgspecError) as error:
             raise InvalidArguments(
                 f"{self._what} was called with an argument that does not fit: {self._named(str(error))}.",
@@ -92,12 +97,12 @@ class ArgumentsDecoder:
             )
         decode = decoder(tuple.__class_getitem__(self._types[:count]))
         if count < 16:
-            self._by_count[count] = decode
+            self._by_head[_FIX_ARRAY | count] = decode
         return decode
 
     @staticmethod
     def _count(body: Body) -> int:
-        if 0x90 <= body[0] <= 0x9F:
+        if body[0] & 0xF0 == _FIX_ARRAY:
             return body[0] & 0x0F
         if body[0] == _ARRAY_16:
             return int.from_bytes(body[1:3], "big")
