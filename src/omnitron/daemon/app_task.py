@@ -244,13 +244,19 @@ class AppTask:
         try:
             async for event in keeper.api.events(0):
                 if event.seq > seq or event.time > time:
-                    if event.kind == "rollout.failed":
+                    if event.kind == "rollout.failed" and self._wants(event):
                         self.refused[event.subject.partition("/")[2]] = event.reason
                     self._journal.take(event, self.app)
                     self._listener.happened(self.app, event)
                 self._taken += 1
         except CallError as error:
             log.info("events of %s/%s end: %s", self.stack, self.app, error)
+
+    def _wants(self, event: Event) -> bool:
+        """Whether the reload that failed is still what is wanted."""
+        processes = self.spec.processes if self.spec is not None else ()
+        wanted = {f"{self.app}/{p.process.name}": p.fingerprint for p in processes}
+        return wanted.get(event.subject) == event.data.get("fingerprint")
 
     async def _expose(self, keeper: Keeper) -> None:
         try:

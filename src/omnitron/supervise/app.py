@@ -15,7 +15,7 @@ from omnitron.base.errors import NotFound, OmnitronError, OperationError
 from omnitron.base.names import ReplicaId, suggest
 from omnitron.base.rand import Rand
 from omnitron.base.tasks import TaskSet
-from omnitron.control.keeper import AppSpec, ServiceEndpoints
+from omnitron.control.keeper import AppSpec, ProcessSpec, ServiceEndpoints
 from omnitron.model.state import Reason
 from omnitron.supervise import saved
 from omnitron.supervise.decide import to_restart
@@ -40,7 +40,10 @@ TEMPLATE_WAIT_S: Final = 0.5  # before a template that died is made anew; replic
 
 
 class App:
-    """failed: why it was stopped for good, else "". news: anything has changed. unclaimed: see `adopt`."""
+    """failed: why it was stopped for good, else "". news: anything has changed. unclaimed: see `adopt`.
+
+    to_roll: specs of processes that run another one, in the order of their reloads; see `apply`.
+    """
 
     def __init__(
         self, spec: AppSpec, home: Path, run: Path, spawner: Spawner, clock: Clock, rand: Rand,
@@ -52,6 +55,8 @@ class App:
         self.pools: dict[str, Pool] = {}
         self.news = News()
         self.unclaimed: list[Found] = []
+        self.to_roll: list[ProcessSpec] = []
+        self.roller: asyncio.Task[None] | None = None
         self._memory = saved.Memory(run, state.number if state is not None else 0)
         self._last_key = max((r.key for r in state.replicas), default=0) if state is not None else 0
         self._push_due = False

@@ -1,5 +1,7 @@
 """From the app as it is to the app as it is wanted: what `apply` changes, and in which order."""
 
+import asyncio
+
 from omnitron.base.errors import OmnitronError
 from omnitron.control.keeper import AppSpec, ProcessSpec
 from omnitron.model.state import Reason
@@ -28,7 +30,7 @@ async def apply(app: App, spec: AppSpec) -> None:
     start, stop, reload = [], [], []
     for name in () if app.failed else flat(app.layers):
         pool, new = app.pools[name], specs[name]
-        changed = new.fingerprint != pool.spec.fingerprint
+        changed = new.fingerprint != pool.spec.fingerprint or pool.reloading
         if new.count != counts.get(name, new.count):
             app.tasks.start(pool.scale(new.count, f"scaled to {new.count}"), f"scale {name}")
         if not changed:
@@ -43,8 +45,7 @@ async def apply(app: App, spec: AppSpec) -> None:
     if stop:
         app.tasks.start(app.bring_down(stop, Reason("stop", "not wanted any more")), "stop")
     app.bring_up(start, Reason("starting", "wanted by the definition"))
-    if reload:
-        app.tasks.start(reload_each(app, [specs[name] for name in reload]), "reload")
+    roll(app, [specs[name] for name in reload])
     app.push_directory()
     app.news.tell()
 
@@ -78,6 +79,44 @@ async def remove(app: App, names: list[str]) -> None:
     app.news.tell()
 
 
+def roll(app: App, specs: list[ProcessSpec]) -> None:
+    """Reload these one after the other, after what is being reloaded now; they replace those that wait, if any."""
+    app.to_roll = specs
+    if specs and (app.roller is None or app.roller.done()):
+        app.roller = app.tasks.start(_roll(app), "reload")
+
+
+async def _roll(app: App) -> None:
+    while wanted := app.to_roll:
+        pool = app.pools.get(wanted[0].process.name)
+        if pool is not None and pool.reloading:
+            await asyncio.shield(pool.news.next())
+            continue
+        spec = wanted.pop(0)
+        if pool is None or spec.fingerprint == pool.refused_fingerprint:
+            continue
+        if spec.fingerprint == pool.spec.fingerprint:
+            pool.renew(spec)
+            continue
+        try:
+            await reload_each(app, [spec])
+        except OmnitronError:
+            if pool.refused_fingerprint == spec.fingerprint:
+                for other in wanted:
+                    _hold_back(app, other, f"not begun, since the reload of {pool.name} failed")
+                wanted.clear()
+            elif app.to_roll is wanted and pool.want == "up" and pool.spec.fingerprint != spec.fingerprint:
+                wanted.insert(0, spec)  # broken off for another command: that is no verdict on the code
+
+
+def _hold_back(app: App, spec: ProcessSpec, why: str) -> None:
+    if (pool := app.pools.get(spec.process.name)) is not None:
+        pool.refused_fingerprint, pool.verdict = spec.fingerprint, why
+        app.house.journal.tell(
+            f"{app.spec.app}/{pool.name}", "rollout.failed", why, "error", fingerprint=spec.fingerprint
+        )
+
+
 async def reload_each(app: App, specs: list[ProcessSpec]) -> str:
     """Reload one process after the other, those needed first. Raises after the first that was refused."""
     verdicts = []
@@ -88,7 +127,7 @@ async def reload_each(app: App, specs: list[ProcessSpec]) -> str:
         try:
             verdict = await app.pools[name].reload(spec)
         except OmnitronError as error:
-            app.house.journal.tell(subject, "rollout.failed", str(error), "error")
+            app.house.journal.tell(subject, "rollout.failed", str(error), "error", fingerprint=spec.fingerprint)
             raise
         app.house.journal.tell(subject, "rollout.done", verdict)
         verdicts.append(f"{name}: {verdict}")

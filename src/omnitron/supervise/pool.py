@@ -44,6 +44,7 @@ class Pool:
         self._rollout: rollout.Rollout | None = None
         self._next_spec = spec
         self._finished: asyncio.Future[rollout.Finished] | None = None
+        self._broken_off = False  # the reload, by another command
 
     @property
     def name(self) -> str:
@@ -51,7 +52,7 @@ class Pool:
 
     @property
     def reloading(self) -> bool:
-        return self._rollout is not None
+        return self._finished is not None
 
     def all(self) -> list[Replica]:
         """Every replica there is, also successors and those leaving."""
@@ -114,18 +115,20 @@ class Pool:
 
     async def make_template(self) -> None:
         """Have a template, if the process wants one."""
-        spec, templates = replace(self.spec, count=self.count), self._house.templates
-        if not wants_template(spec) or templates.get(self.name) is not None:
-            return
-        self.waiting = "its template to import the module"
-        template = await templates.make(self._house.owner.spec, spec, self._house.logs.of(self.name))
-        templates.use(self.name, template)
+        templates = self._house.templates
+        while wants_template(spec := replace(self.spec, count=self.count)) and templates.get(self.name) is None:
+            self.waiting = "its template to import the module"
+            template = await templates.make(self._house.owner.spec, spec, self._house.logs.of(self.name))
+            if spec.fingerprint == self.spec.fingerprint:
+                templates.use(self.name, template)
+            else:  # the code has changed meanwhile
+                template.drop()
 
     def stop(self, reason: Reason, *, force: bool = False, slot: int | None = None) -> None:
         """Ask for the end; `down` says when it is reached."""
         if slot is None:
             self.want, self.waiting = "down", ""
-            self._advance(rollout.Abort(f"stopped: {reason}"))
+            self._break_off(f"stopped: {reason}")
         for replica in self.all():
             if slot in (None, replica.slot.id.slot):
                 replica.post(e.Stop(reason, force=force))
@@ -141,7 +144,7 @@ class Pool:
 
     async def scale(self, count: int, reason: str) -> None:
         """New slots come up, the highest go."""
-        self._advance(rollout.Abort(reason))
+        self._break_off(reason)
         self.count = count
         text = Reason("scale", reason)
         for number, replica in self.replicas.items():
@@ -183,13 +186,13 @@ class Pool:
 
         fresh: with the code as it is now; False keeps the template.
         """
-        if self._rollout is not None or self._finished is not None:
+        if self.reloading:
             raise Refused(f"{self.name} is being reloaded already.", remedy="Wait for it, or stop the process.")
         slots = tuple(n for n, rep in self.replicas.items() if rep.slot.want is Want.UP) if slots is None else slots
         if not slots:
             self.renew(spec)
             return "nothing was running"
-        self._finished = asyncio.get_running_loop().create_future()
+        self._finished, self._broken_off = asyncio.get_running_loop().create_future(), False
         try:
             return await self._roll(spec, slots, fresh)
         finally:
@@ -206,6 +209,8 @@ class Pool:
         if fresh and wants_template(replace(spec, count=self.count)):
             template = await templates.make(self._house.owner.spec, spec, self._house.logs.of(self.name))
         if self.want != "up":
+            if template is not None:
+                template.drop()
             raise Refused(f"{self.name} was stopped meanwhile.", remedy="Start it.")
         before = templates.swap(self.name, template) if fresh else None
         self._next_spec = spec
@@ -219,7 +224,7 @@ class Pool:
         if dropped is not None:
             dropped.drop()
         if not finished.ok and not in_place:
-            self.refused_fingerprint = spec.fingerprint
+            self.refused_fingerprint = "" if self._broken_off else spec.fingerprint
             raise Refused(
                 f"{self.name} was not reloaded: {finished.reason}; the old code serves on.",
                 remedy="Correct it and reload again; the log of the process has the details.",
@@ -240,6 +245,10 @@ class Pool:
             replica.spec = spec
             replica.slot = replace(replica.slot, rules=self.rules(spec))
         self._house.owner.save()
+
+    def _break_off(self, reason: str) -> None:
+        self._broken_off = self.reloading
+        self._advance(rollout.Abort(reason))
 
     def _advance(self, event: rollout.Event) -> None:
         if self._rollout is None:

@@ -146,6 +146,7 @@ class Templates:
         self._run, self._home, self._clock = run, home, clock
         self._died = died
         self._templates: dict[str, Template] = {}
+        self._made: set[Template] = set()  # all that live, also those not in use
         self._numbers = itertools.count()
 
     def get(self, process: str) -> Template | None:
@@ -155,6 +156,7 @@ class Templates:
         """A fresh template, not in use yet: see `use`."""
         output = Output(self._run, f"{spec.process.name}.template", next(self._numbers), 0)
         template = Template(spec, self._spawner, output, self._ended)
+        self._made.add(template)
         env = environment(os.environ, self._home, app, spec, NO_SLOT, 0)
         await template.start(app, env, writer, self._clock)
         return template
@@ -179,10 +181,12 @@ class Templates:
 
     def _ended(self, template: Template) -> None:
         process = template.spec.process.name
+        self._made.discard(template)
         if self._templates.get(process) is template and not template.refused:
             del self._templates[process]
             self._died(process)
 
     def drop_all(self) -> None:
-        for process in list(self._templates):
-            self.drop(process)
+        self._templates.clear()
+        for template in list(self._made):
+            template.drop()

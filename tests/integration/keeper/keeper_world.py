@@ -83,6 +83,17 @@ class World:
                     return event
         raise AssertionError(f"no {kind}")
 
+    async def events(self) -> list[Event]:
+        """All so far."""
+        found: list[Event] = []
+        try:
+            async with asyncio.timeout(0.2):
+                async for event in self.api.events(0):
+                    found.append(event)
+        except TimeoutError:
+            return found
+        return found
+
     async def call(self, process: str, slot: int, service: type = Worker) -> Any:
         """A proxy of the service at a replica's published address."""
         api, link = await connect(str(self.run / "s" / f"{process}.{slot}"), service, default_deadline_s=DEADLINE_S)
