@@ -75,6 +75,7 @@ class Link(Pipe):
         self._on_change = on_change
         self._ids: dict[MethodContract, int] = {}
         self._last_id = 0
+        self._alone = True
         self._sweeper: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -94,7 +95,7 @@ class Link(Pipe):
         call_id = self._begin(method, args, context, deadline, now)
         answer: asyncio.Future[Body] = _Future(loop=self.loop)
         self.pending[call_id] = (answer, deadline, method.title)
-        if len(self.pending) == 1:  # nothing is under way whose answer others would be batched behind
+        if self._alone and len(self.pending) == 1:  # nobody else calls: nothing would join this write
             self.flush()
         return call_id, answer
 
@@ -167,7 +168,9 @@ class Link(Pipe):
     def data_received(self, data: bytes) -> None:
         pending, on_frame = self.pending, self.on_frame
         try:
-            for kind, call_id, body in self._decoder.feed(data):
+            frames = self._decoder.feed(data)
+            self._alone = len(frames) == 1
+            for kind, call_id, body in frames:
                 if kind != REPLY:
                     on_frame(kind, call_id, body)
                 elif (entry := pending.pop(call_id, None)) is not None and not (answer := entry[0]).done():
