@@ -73,6 +73,10 @@ class Home:
     def log_dir(self, stack: str, app: str) -> Path:
         return self.root / "stacks" / stack / app / "logs"
 
+    def keeper_log(self, stack: str, app: str) -> Path:
+        """Where the daemon lets a keeper's own output go."""
+        return self.log_dir(stack, app) / "keeper.log"
+
     def data_dir(self, stack: str) -> Path:
         """Of native infrastructure. Root's home is closed to the users its servers run as, so root uses /var/lib."""
         if os.geteuid() == 0:
@@ -102,6 +106,14 @@ def make_private(path: Path) -> Path:
             remedy="Remove it, or set OMNITRON_HOME to a folder you own.",
         )
     return path
+
+
+def still_there(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one at that path: not so if somebody has removed the folder around us."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:

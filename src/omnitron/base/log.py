@@ -5,8 +5,10 @@ such lines in a replica's output and keeps their fields; anything else printed b
 """
 
 import logging
+import os
 import sys
 import traceback
+from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
@@ -47,3 +49,20 @@ def log_json(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+
+
+def rotate_output(path: Path, max_bytes: int, keep: int) -> None:
+    """If standard error goes to the file `path` and that has become too large, put it aside as `<name>.1` (older ones
+    move up, `keep` are kept) and go on in a new one. Raises OSError; then it goes on in the old one.
+    """
+    size = os.fstat(2)
+    if size.st_size <= max_bytes or not path.exists() or not os.path.samestat(size, path.stat()):
+        return
+    aside = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, keep + 1))]
+    for newer, older in zip(reversed(aside[:-1]), reversed(aside[1:]), strict=True):
+        if newer.exists():
+            os.replace(newer, older)
+    fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(fresh, 1)
+    os.dup2(fresh, 2)
+    os.close(fresh)

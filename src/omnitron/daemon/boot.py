@@ -7,12 +7,14 @@ keepers have been found, so the first answer is about what really runs.
 import argparse
 import asyncio
 import fcntl
+import functools
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
@@ -22,7 +24,7 @@ import msgspec
 from omnitron import __version__
 from omnitron.base.clock import SystemClock
 from omnitron.base.errors import OmnitronError, Refused
-from omnitron.base.home import Home, make_private, write_atomic
+from omnitron.base.home import Home, make_private, still_there, write_atomic
 from omnitron.base.log import JsonFormatter
 from omnitron.base.rand import SystemRand
 from omnitron.control.daemon import DaemonApi, DaemonInfo
@@ -41,6 +43,7 @@ from omnitron.store.store import Store, open_store
 log = logging.getLogger("omnitron.daemon")
 EXIT_FAILED: Final = 1
 EXIT_REFUSED: Final = 3
+LOOK_EVERY_S: Final = 5.0  # whether the home is still there
 DRAIN_S: Final = 1.0  # for answers on their way when the daemon ends
 BACKLOG: Final = 128
 MAX_LOG: Final = 10 * 2**20  # bytes of daemon.log before it is put aside
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_private(home.root)
         lock = take_lock(home)
         _start_log(home, options.foreground)
-        asyncio.run(serve(home))
+        asyncio.run(serve(home, functools.partial(still_there, lock, home.daemon_lock)))
     except OmnitronError as error:
         print(f"omnitron daemon: {error}", file=sys.stderr)
         return EXIT_REFUSED if isinstance(error, Refused) else EXIT_FAILED
@@ -93,12 +96,15 @@ def _start_log(home: Home, foreground: bool) -> None:
         logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-async def serve(home: Home) -> None:
-    """Run until told to stop by SIGTERM, SIGINT or `shutdown`. What is supervised runs on."""
+async def serve(home: Home, ours: Callable[[], bool]) -> None:
+    """Run until told to stop by SIGTERM, SIGINT or `shutdown`. What is supervised runs on.
+
+    ours: whether the home is still there; when it is not, the keepers stop their apps, and we end too.
+    """
     clock, stopped = SystemClock(), asyncio.Event()
     store = open_store(home.store, clock)
     try:
-        supervisor = _supervisor(home, store, clock)
+        supervisor = _supervisor(home, store, clock, ours)
         info = DaemonInfo(
             pid=os.getpid(), version=__version__, home=str(home.root), since=clock.now(), python=sys.executable
         )
@@ -110,10 +116,13 @@ async def serve(home: Home) -> None:
         log.info("daemon %d serves %s", info.pid, home.root)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        await stopped.wait()
-        log.info("daemon %d ends; what it supervises runs on", info.pid)
-        home.daemon_info.unlink(missing_ok=True)
-        home.daemon_socket.unlink(missing_ok=True)
+        await _until(stopped, ours)
+        if ours():
+            log.info("daemon %d ends; what it supervises runs on", info.pid)
+            home.daemon_info.unlink(missing_ok=True)
+            home.daemon_socket.unlink(missing_ok=True)
+        else:
+            log.error("daemon %d ends, since its home %s was removed", info.pid, home.root)
         await server.drain(DRAIN_S)
         await server.close()
         await supervisor.close()
@@ -121,7 +130,14 @@ async def serve(home: Home) -> None:
         store.close()
 
 
-def _supervisor(home: Home, store: Store, clock: SystemClock) -> Supervisor:
+async def _until(stopped: asyncio.Event, ours: Callable[[], bool]) -> None:
+    while ours() and not stopped.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await stopped.wait()
+
+
+def _supervisor(home: Home, store: Store, clock: SystemClock, ours: Callable[[], bool]) -> Supervisor:
     journal = Journal(store, clock)
     records, claims = ([], []) if store.desired() else recovered(home, infra_records(store.secrets()))
     if store.moved is not None or records:
@@ -131,7 +147,7 @@ def _supervisor(home: Home, store: Store, clock: SystemClock) -> Supervisor:
         journal.tell(
             "", "daemon", "store.rebuilt", f"the store {what}; rebuilt from what keepers run: {names}", "error"
         )
-    keepers = Keepers(home, clock)
+    keepers = Keepers(home, clock, ours)
     return Supervisor(Doors(home, clock, SystemRand(), keepers, journal, DesiredState(store)))
 
 

@@ -159,7 +159,7 @@ class Commands:
         with self._doors.journal.watch() as changed:
             while True:
                 changed.clear()
-                for step in steps(record.spec, await task.status(), task.refused):
+                for step in steps(record.spec, await task.status(), task.refused, self._doors.clock.now()):
                     if aim.process in (None, step.subject.partition("/")[2]):
                         operation.tell(msgspec.structs.replace(step, done=False, failed=False))
                 await changed.wait()

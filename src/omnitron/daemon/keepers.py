@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -36,14 +37,19 @@ class Keeper:
 
 
 class Keepers:
-    def __init__(self, home: Home, clock: Clock) -> None:
+    """ours: whether the home is still that of this daemon; if not, it has no business with what is there."""
+
+    def __init__(self, home: Home, clock: Clock, ours: Callable[[], bool]) -> None:
         self._home = home
         self._clock = clock
+        self._ours = ours
         self._children: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
 
     async def find(self, stack: str, app: str) -> Keeper | None:
         """The living keeper of the app; None if nobody answers at its socket."""
         path = self._home.keeper_socket(stack, app)
+        if not self._ours():
+            return None
         try:
             api, link = await self._connect(str(path))
         except (OSError, CallError):
@@ -57,8 +63,11 @@ class Keepers:
 
     async def start(self, stack: str, app: str) -> Keeper:
         """A new keeper, once it listens. It adopts by itself what a dead one left. Raises OperationError."""
+        if not self._ours():
+            raise OperationError(f"The home {self._home.root} was removed.", remedy="Start a new daemon in a new home.")
         make_private(self._home.run_dir(stack, app))
-        log = make_private(self._home.log_dir(stack, app)) / "keeper.log"
+        log = self._home.keeper_log(stack, app)
+        make_private(log.parent)
         child = self._spawn(stack, app, log)
         deadline = self._clock.monotonic() + START_TIMEOUT_S
         while self._clock.monotonic() < deadline:

@@ -6,6 +6,7 @@ is found done. Operations are those who wait for it; each ends when the apps it 
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +22,7 @@ from omnitron.control.events import Event
 from omnitron.control.keeper import AppSpec, ServiceEndpoints
 from omnitron.daemon.app_task import AppTask
 from omnitron.daemon.decisions.apps import app_order
-from omnitron.daemon.decisions.progress import ready_timeout, settled, steps, stopping, stuck
+from omnitron.daemon.decisions.progress import look_again, ready_timeout, settled, steps, stopping, stuck
 from omnitron.daemon.desired import DesiredState
 from omnitron.daemon.directory import Directory
 from omnitron.daemon.infrastructure import Infrastructure
@@ -254,7 +255,7 @@ class StackTask:
             async with asyncio.timeout(timeout_s):
                 return [step for step in await self._watch(task, spec) if step.failed]
         except TimeoutError:
-            late = [step for step in steps(spec, await task.status(), task.refused) if not step.done]
+            late = [step for step in steps(spec, await task.status(), task.refused, self._doors.clock.now()) if not step.done]
         failed = [
             Progress(
                 subject=step.subject,
@@ -273,12 +274,15 @@ class StackTask:
         with self._doors.journal.watch() as changed:
             while True:
                 changed.clear()
-                progress = steps(spec, await task.status(), task.refused)
+                status, now = await task.status(), self._doors.clock.now()
+                progress = steps(spec, status, task.refused, now)
                 for step in progress:
                     self._tell(step)
                 if settled(progress):
                     return progress
-                await changed.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(look_again(spec, status, now) or None):
+                        await changed.wait()
 
     async def _watch_end(self, task: AppTask) -> None:
         with self._doors.journal.watch() as changed:

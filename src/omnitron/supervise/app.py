@@ -5,6 +5,7 @@ order. Waits for an order run beside, one at a time for each process, and look a
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +17,7 @@ from omnitron.base.names import ReplicaId, suggest
 from omnitron.base.rand import Rand
 from omnitron.base.tasks import TaskSet
 from omnitron.control.keeper import AppSpec, ProcessSpec, ServiceEndpoints
-from omnitron.model.state import Reason
+from omnitron.model.state import Reason, Want
 from omnitron.supervise import saved
 from omnitron.supervise.decide import to_restart
 from omnitron.supervise.directory import needed
@@ -29,6 +30,7 @@ from omnitron.supervise.output import Found, Logs
 from omnitron.supervise.pool import Pool
 from omnitron.supervise.processinfo import boot_id
 from omnitron.supervise.publish import Addresses
+from omnitron.supervise.replica import Replica
 from omnitron.supervise.slot import Restart
 from omnitron.supervise.spawn import Spawner
 from omnitron.supervise.template import Templates
@@ -61,8 +63,11 @@ class App:
         self._last_key = max((r.key for r in state.replicas), default=0) if state is not None else 0
         self._push_due = False
         self._foreign: list[ServiceEndpoints] = []
+        self._together: asyncio.Task[None] | None = None
+        self._cycle: set[str] = set()  # processes that are being restarted together
+        self._held: set[str] = set()  # of these, those not to be started yet
         self._starting: dict[str, asyncio.Task[None]] = {}
-        self._closed = self._unsaved = False
+        self.abandoned = self._closed = self._unsaved = False
         self.tasks = TaskSet("keeper")
         journal = Journal(spec.stack, clock, state.seq + RING if state is not None else 0)
 
@@ -127,10 +132,34 @@ class App:
             return
         names = to_restart(self.spec.strategy, flat(self.layers), replica.process)
         text = Reason("sibling", f"{self.spec.strategy}: {replica} {reason}")
-        for name in reversed(names):
-            for sibling in list(self.pools[name].replicas.values()):
-                if sibling.slot.id != replica:
-                    sibling.post(Restart(text, forgive=False))
+        if self._together is not None:
+            self._together.cancel()
+        self._cycle = {*names, *self._held}
+        self._held = set(self._cycle)
+        self._together = self.tasks.start(self._restart_together(replica, text), "restart siblings")
+
+    async def _restart_together(self, failed: ReplicaId, reason: Reason) -> None:
+        """As OTP: all are stopped, in reverse order, before the first starts; then each when what it needs is ready."""
+        limit = float(self.spec.shutdown.timeout) + STOP_MARGIN_S
+        for layer in drain_order(self.layers):
+            pools = [self.pools[name] for name in layer if name in self._cycle and name in self.pools]
+            siblings = [r for pool in pools for r in pool.replicas.values() if r.slot.id != failed and not r.held]
+            for sibling in siblings:
+                sibling.post(Restart(reason, forgive=False))
+            await self.news.until(functools.partial(_are_down, siblings), limit)
+        while self._held:
+            self._held = {name for name in self._held if name in self.pools and self._lacks(name)}
+            self.news.tell()
+            if self._held:
+                await asyncio.shield(self.news.next())
+
+    def _lacks(self, process: str) -> bool:
+        """Whether something it needs, restarted along with it, is not ready again."""
+        needs = [need for need in self.needs_of(process) if need.name in self._cycle]
+        return any(r.slot.want is Want.UP and not r.slot.ready for need in needs for r in need.replicas.values())
+
+    def holds(self, process: str) -> bool:
+        return process in self._held
 
     def escalate(self, process: str, reason: Reason) -> None:
         if not self.failed:
@@ -247,10 +276,16 @@ class App:
             raise NotFound(f"App {self.spec.app} has no process {process!r}.{suggest(process, self.pools)}")
         return [process]
 
+    def abandon(self) -> None:
+        """Our folders are gone; what is there by their names now, or will be, is another keeper's: touch nothing."""
+        self.abandoned = self._closed = True
+        self.house.addresses.run /= "gone"
+
     async def close(self) -> None:
         """Nothing runs any more: end the keeper's own work, and forget."""
         self._closed = True
-        self._memory.forget()
+        if not self.abandoned:
+            self._memory.forget()
         for pool in self.pools.values():
             for replica in pool.all():
                 replica.close()
@@ -258,6 +293,10 @@ class App:
         await self.tasks.close()
         self.house.logs.close()
         self.house.listeners.close_all()
+
+
+def _are_down(replicas: list[Replica]) -> bool:
+    return all(replica.held or not replica.slot.phase.alive for replica in replicas)
 
 
 def layers_of(spec: AppSpec) -> Layers:

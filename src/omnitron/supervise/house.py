@@ -12,6 +12,7 @@ from omnitron.control.keeper import AppSpec, ServiceEndpoints
 from omnitron.model.state import Reason
 from omnitron.supervise.journal import Journal
 from omnitron.supervise.listen import Listeners
+from omnitron.supervise.news import News
 from omnitron.supervise.output import Logs
 from omnitron.supervise.publish import Addresses
 from omnitron.supervise.saved import SavedReplica
@@ -23,6 +24,7 @@ class Owner(Protocol):
     """The app, as its replicas see it."""
 
     spec: AppSpec
+    news: News
 
     def new_key(self) -> int:
         """For the next replica's owner."""
@@ -38,6 +40,9 @@ class Owner(Protocol):
 
     def restarted(self, replica: ReplicaId, reason: Reason) -> None:
         """A replica failed and will be started again: the siblings may have to follow."""
+
+    def holds(self, process: str) -> bool:
+        """Whether a replica of it that is to be started has to wait, since siblings are being restarted with it."""
 
     def escalate(self, process: str, reason: Reason) -> None:
         """A critical process can not be kept up."""

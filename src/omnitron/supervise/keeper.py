@@ -18,8 +18,8 @@ from typing import Final
 
 from omnitron.base.clock import SystemClock
 from omnitron.base.errors import NotFound, OperationError, Refused
-from omnitron.base.home import Home, make_private
-from omnitron.base.log import log_json
+from omnitron.base.home import Home, make_private, still_there
+from omnitron.base.log import log_json, rotate_output
 from omnitron.base.rand import SystemRand
 from omnitron.control.events import Event
 from omnitron.control.keeper import AppSpec, AppStatus, KeeperApi, ServiceEndpoints
@@ -40,15 +40,35 @@ log = logging.getLogger("omnitron.keeper")
 
 READY_MARGIN_S: Final = 5.0  # beyond startup_timeout, for a restart to be reported
 MAX_COUNT: Final = 1000  # replicas of one process: socket names have three digits for the slot
+MAX_LOG: Final = 10 * 2**20  # bytes of the keeper's own log before it is put aside
+OLD_LOGS: Final = 3
 BY_OPERATOR: Final = Reason("operator", "asked for by the operator")
 
 
 class Keeper:
-    """Serves KeeperApi."""
+    """Serves KeeperApi. held: the descriptor of its lock."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, home: Home, held: int) -> None:
         self.app = app
         self.ended = asyncio.Event()
+        self._home, self._held = home, held
+
+    @property
+    def homeless(self) -> bool:
+        """Whether its folders were removed under it; what is there now by these names is not its own."""
+        return not (self._home.root.exists() and still_there(self._held, self.app.house.run / "keeper.lock"))
+
+    def look_after_itself(self) -> None:
+        """From time to time. Without a home nobody could find the app any more: it is stopped in order."""
+        try:
+            rotate_output(self._home.keeper_log(self.app.spec.stack, self.app.spec.app), MAX_LOG, OLD_LOGS)
+        except OSError as error:
+            log.warning("the log can not be rotated: %s", error)
+        if self.homeless and not self.app.abandoned:
+            self.app.abandon()
+            reason = Reason("shutdown", f"home removed: {self._home.root} or a folder in it is not there any more")
+            self.app.house.journal.tell(self.app.spec.app, "keeper.homeless", reason.text, "error")
+            self.app.tasks.start(self._end(reason), "homeless")
 
     async def apply(self, spec: AppSpec) -> None:
         if (spec.app, spec.stack) != (self.app.spec.app, self.app.spec.stack):
@@ -132,7 +152,10 @@ class Keeper:
             await asyncio.shield(news)
 
     async def shutdown(self, kill: bool) -> None:
-        await self.app.stop_all(Reason("shutdown", "the app is shut down"), force=kill)
+        await self._end(Reason("shutdown", "the app is shut down"), kill)
+
+    async def _end(self, reason: Reason, kill: bool = False) -> None:
+        await self.app.stop_all(reason, force=kill)
         self.ended.set()
 
     @staticmethod
@@ -186,17 +209,18 @@ async def run(home: Home, stack: str, name: str) -> None:
     if trouble:
         app.house.journal.tell(name, "keeper.state_lost", f"{trouble}; running replicas are looked for", "error")
     adopt(app, state)
-    keeper = Keeper(app)
+    keeper = Keeper(app, home, held)
     server = RpcServer(name=f"keeper of {name}")
     server.add(contract_of(KeeperApi), keeper)
     await server.serve(listen(folder / "keeper.sock"))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_term, keeper)
-    app.tasks.start(go_round(app), "rounds")
+    app.tasks.start(go_round(app, keeper.look_after_itself), "rounds")
     await keeper.ended.wait()
     await server.drain(1.0)
     await server.close()
     await app.close()
-    (folder / "keeper.sock").unlink(missing_ok=True)
+    if not app.abandoned:
+        (folder / "keeper.sock").unlink(missing_ok=True)
     os.close(held)
 
 

@@ -39,6 +39,7 @@ _WAITING: Final = (Phase.BACKOFF, Phase.GIVEN_UP)
 
 TABLE: Final[dict[tuple[Phase, type], Handler]] = {
     (Phase.STOPPED, e.Start): m.start,
+    (Phase.STARTING, e.Released): m.released,
     (Phase.STARTING, e.Spawned): m.spawned,
     (Phase.STARTING, e.SpawnFailed): m.spawn_failed,
     (Phase.STARTING, e.Booting): m.booting,

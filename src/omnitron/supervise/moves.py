@@ -42,6 +42,11 @@ def _spawn(slot: Slot, reason: Reason, now: float) -> Step:
     return fresh, (Emit(Reason("starting", reason.text)), e.Spawn(number), SetTimer(due))
 
 
+def released(slot: Slot, event: e.Released, now: float, u: float) -> Step:
+    due = now + slot.rules.startup_timeout
+    return replace(slot, since=now, due=due), (SetTimer(due),)
+
+
 def spawned(slot: Slot, event: e.Spawned, now: float, u: float) -> Step:
     return replace(slot, pid=event.pid), ()
 

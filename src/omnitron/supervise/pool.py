@@ -123,6 +123,7 @@ class Pool:
                 templates.use(self.name, template)
             else:  # the code has changed meanwhile
                 template.drop()
+            self.waiting = ""
 
     def stop(self, reason: Reason, *, force: bool = False, slot: int | None = None) -> None:
         """Ask for the end; `down` says when it is reached."""

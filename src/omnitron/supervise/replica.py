@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Final
 
-from omnitron.base.errors import OmnitronError
+from omnitron.base.errors import OmnitronError, OperationError
 from omnitron.control.keeper import ProcessSpec
 from omnitron.control.replica import ReplicaReport, ReplicaStats
 from omnitron.model.state import ExitStatus, Phase, Reason
@@ -63,6 +63,7 @@ class Replica:
         self._output: Output | None = None
         self._health: asyncio.Task[None] | None = None
         self._spawning = self._exited = self._signalled = False
+        self.held = False  # its start waits for siblings
         self._unverified = False  # the pid is of an old note: only what bears our marks may be signalled
         self._waits: Iterator[float] = iter(())
         self._task = house.tasks.start(self._live(), f"replica {slot.id}")
@@ -114,11 +115,11 @@ class Replica:
             self._after_exit(event)
             return
         house.owner.note(self.key, self.saved)
+        if self.slot.restarts > before.restarts:
+            house.owner.restarted(self.slot.id, self.slot.reason)
         for effect in effects:
             self._perform(effect)
         self._after_exit(event)
-        if self.slot.restarts > before.restarts:
-            house.owner.restarted(self.slot.id, self.slot.reason)
         self.news.tell()
         self._stepped(self)
 
@@ -167,6 +168,24 @@ class Replica:
         self._exited = self._signalled = self._unverified = False
         self._spawning = True
         self.luck, self.stats, self.cpu, self._sampled = self._house.rand.random(), None, None, None
+        if self._house.owner.holds(self.process):
+            self.held = True
+            self._house.tasks.start(self._spawn_when_released(incarnation), f"hold {self.slot.id}")
+        else:
+            self._spawn_now(incarnation)
+
+    async def _spawn_when_released(self, incarnation: int) -> None:
+        self._set_timer(None)
+        while self._house.owner.holds(self.process) and self.slot.phase is Phase.STARTING:
+            await asyncio.shield(self._house.owner.news.next())
+        self.held = False
+        if self.slot.phase is Phase.STARTING:
+            self.post(e.Released(incarnation))
+            self._spawn_now(incarnation)
+        else:
+            self._not_started(OperationError("It was told to stop before it was started."), incarnation)
+
+    def _spawn_now(self, incarnation: int) -> None:
         start = Start(self._house, self._house.owner.spec, self.spec, self.slot.id.slot, incarnation)
         template = start.template()
         if template is not None and not template.refused:

@@ -3,6 +3,7 @@
 Processes that do neither are not looked at: an idle keeper is idle.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from omnitron.base.errors import OmnitronError
@@ -18,11 +19,12 @@ EVERY_S: Final = 5.0
 PING_S: Final = 2.0  # for a replica to tell its counters; one that does not is the liveness probe's business
 
 
-async def go_round(app: App) -> None:
-    """For ever."""
+async def go_round(app: App, chores: Callable[[], None]) -> None:
+    """For ever. chores: what the keeper does for itself each time."""
     scales: dict[str, Scale] = {}
     while True:
         await app.house.clock.sleep(EVERY_S)
+        chores()
         app.house.logs.check()
         for pool in list(app.pools.values()):
             config, rules = pool.spec.process.scaling, pool.spec.process.recycle

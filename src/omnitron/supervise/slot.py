@@ -120,6 +120,10 @@ class Spawned(FromProcess, frozen=True):
     pid: int
 
 
+class Released(FromProcess, frozen=True):
+    """The spawn had to wait for others and is performed only now: its time to get ready begins."""
+
+
 class SpawnFailed(FromProcess, frozen=True):
     text: str
 
@@ -188,7 +192,7 @@ class FoundDead(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Start | Stop | Restart | Spawned | SpawnFailed | Booting | BootFailed | Ready | NotReady | ProbeFailed | DrainDone
+    Start | Stop | Restart | Released | Spawned | SpawnFailed | Booting | BootFailed | Ready | NotReady | ProbeFailed | DrainDone
     | Exited | GroupEmpty | TimerFired | Adopted | FoundDead
 )  # fmt: skip
 

@@ -10,6 +10,8 @@ from omnitron.supervise.replica import Replica
 
 _WORST = ("failed", "degraded", "starting", "stopping", "ready", "stopped")
 
+_HOPELESS = frozenset({"failed", "escalated"})  # ends after which nothing is started again
+
 
 def app_status(spec: AppSpec, pools: list[Pool], failed: str, clock: Clock) -> AppStatus:
     processes = tuple(_process(pool, clock) for pool in pools)
@@ -31,7 +33,7 @@ def process_state(pool: Pool) -> str:
     ends = {replica.slot.reason.code for replica in pool.replicas.values() if replica.slot.incarnation}
     if phases == {Phase.STOPPED} and ends == {"completed"}:
         return "stopped"
-    if Phase.GIVEN_UP in phases or (phases == {Phase.STOPPED} and ends):
+    if Phase.GIVEN_UP in phases or (phases == {Phase.STOPPED} and ends & _HOPELESS):
         return "degraded" if pool.ready_count else "failed"
     return "degraded" if pool.ready_count or Phase.BACKOFF in phases else "starting"
 

@@ -1,8 +1,14 @@
-"""Definitions that change while a rollout is under way: the latest wins, and none is forgotten."""
+"""Several things to restart: definitions that change during a rollout, siblings that restart together."""
 
+import os
+import signal
 from pathlib import Path
 
 from keeper_world import World, pids, replicas, sh, worker
+
+from omnitron.control.keeper import ProcessSpec
+from omnitron.model.health import Health
+from omnitron.model.restart import Backoff, Restart
 
 SLOW = 'import time\nfrom omnitron import rpc, service\ntime.sleep({wait})\nGENERATION = {n}\n\n\n@service("worker@1.0.0")\n\
 class Worker:\n    @rpc\n    async def generation(self) -> int:\n        return GENERATION\n'
@@ -65,3 +71,39 @@ async def test_after_a_failed_reload_the_rest_of_the_rollout_is_held_back(world:
     status = await world.until(lambda s: all(p.refused == "2" for p in s.processes))
     assert pids(status, "w") == pids(before, "w") and pids(status, "z") == pids(before, "z")
     assert "the reload of w failed" in status.processes[1].reload
+
+
+async def test_one_for_all_stops_the_siblings_in_reverse_order_before_it_starts_them_in_order(world: World) -> None:
+    order = world.home.root / "order"
+
+    def member(name: str, *after: str) -> ProcessSpec:
+        script = f"trap 'sleep 0.1; echo -{name} >> {order}; exit' TERM; echo +{name} >> {order}; touch {order}.{name}; "
+        probe = Health(probe=f"exec:test -e {order}.{name}")
+        return sh(
+            name, f"rm -f {order}.{name}; {script} while :; do sleep 0.01; done", after=after, depends_on=after,
+            health=probe,
+        )  # fmt: skip
+
+    spec = world.spec(member("a"), member("b", "a"), member("c", "b"), strategy="one_for_all")
+    await world.api.apply(spec)
+    (pid,) = pids(await world.ready(), "b")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await world.until(lambda s: s.state == "ready" and len(order.read_text().split()) == 8)
+    assert order.read_text().split() == ["+a", "+b", "+c", "-c", "-a", "+a", "+b", "+c"]
+    await world.api.stop(None, None)
+
+
+async def test_a_stop_is_not_held_up_by_a_restart_of_siblings(world: World) -> None:
+    rules = Restart(backoff=Backoff(first=3600, base=3600, cap=3600))
+    core, rest = sh("a", "exec sleep 1000", restart=rules), sh("b", "exec sleep 1000", after=("a",), depends_on=("a",))
+    await world.api.apply(world.spec(core, rest, strategy="rest_for_one"))
+    (pid,) = pids(await world.ready(), "a")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await world.until(lambda s: replicas(s, "b")[0].incarnation == 2)
+    assert replicas(await world.api.status(), "b")[0].pid is None
+    await world.api.stop("b", None)
+    await world.api.restart("a", None)
+    await world.api.start("b", None)
+    await world.ready()

@@ -1,5 +1,7 @@
 """Units, names, errors and paths."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from omnitron.base.errors import (
     WorkerDied,
     error_classes,
 )
-from omnitron.base.home import MAX_SOCKET_PATH, Home, make_private, write_atomic
+from omnitron.base.home import MAX_SOCKET_PATH, Home, make_private, still_there, write_atomic
 from omnitron.base.names import ReplicaId, Target, check_name, suggest
 from omnitron.base.units import seconds, show_seconds, show_size, size
 
@@ -132,3 +134,25 @@ def test_an_atomic_write_replaces_the_whole_file_and_leaves_nothing_behind(tmp_p
     assert path.read_bytes() == b"two"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_that_has_become_too_long_is_put_aside_and_nothing_of_it_lost(tmp_path: Path) -> None:
+    log = tmp_path / "own.log"
+    program = (
+        "import sys; from pathlib import Path; from omnitron.base.log import rotate_output\n"
+        "for n in range(5):\n  print(n, file=sys.stderr, flush=True); rotate_output(Path(sys.argv[1]), 2, 2)\n"
+    )
+    with log.open("ab") as output:
+        subprocess.run([sys.executable, "-c", program, str(log)], stdout=output, stderr=output, check=True)
+    kept = [path.read_text().split() for path in (log, tmp_path / "own.log.1", tmp_path / "own.log.2")]
+    assert kept == [["4"], ["2", "3"], ["0", "1"]]
+
+
+def test_a_lock_file_that_was_replaced_is_not_ours_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w") as held:
+        assert still_there(held.fileno(), path)
+        path.unlink()
+        assert not still_there(held.fileno(), path)
+        path.touch()
+        assert not still_there(held.fileno(), path)

@@ -7,7 +7,7 @@ from daemon_examples import shown, status
 
 from omnitron.control.daemon import Progress
 from omnitron.control.keeper import AppSpec, ProcessSpec, ReplicaStatus
-from omnitron.daemon.decisions.progress import ready_timeout, settled, steps, stopping
+from omnitron.daemon.decisions.progress import look_again, ready_timeout, settled, steps, stopping
 from omnitron.daemon.decisions.status import overall, without_keeper
 from omnitron.model.process import Process
 from omnitron.model.scaling import Scaling
@@ -15,6 +15,7 @@ from omnitron.model.state import Want
 from omnitron.store.records import Desired
 
 FINGERPRINT = "a.b"
+NOW = 1000.0
 
 
 def spec(**fields: Any) -> AppSpec:
@@ -29,7 +30,7 @@ def replica(slot: int, phase: str, detail: str = "", **fields: Any) -> ReplicaSt
 
 
 def one(of: AppSpec, *processes: Any, state: str = "ready", refused: dict[str, str] | None = None) -> Progress:
-    return steps(of, status("market", *processes, state=state), refused or {})[0]
+    return steps(of, status("market", *processes, state=state), refused or {}, NOW)[0]
 
 
 def http(state: str, *replicas: ReplicaStatus, **fields: Any) -> Any:
@@ -43,8 +44,8 @@ def test_a_ready_process_is_done() -> None:
 
 
 def test_a_process_the_keeper_does_not_know_yet_is_waited_for() -> None:
-    assert not settled(steps(spec(), status("market"), {}))
-    assert not settled(steps(spec(), None, {}))
+    assert not settled(steps(spec(), status("market"), {}, NOW))
+    assert not settled(steps(spec(), None, {}, NOW))
     assert not one(spec(), http("stopped", want="down")).done
 
 
@@ -62,6 +63,18 @@ def test_one_stuck_replica_fails_the_process_only_when_no_other_is_on_its_way() 
     stuck, moving = replica(0, "given_up", "exit code 1"), replica(1, "backoff")
     assert not one(spec(count=2), http("degraded", stuck, moving)).done
     assert one(spec(count=2), http("degraded", stuck, replica(1, "running"))).failed
+
+
+def test_a_program_without_a_probe_is_believed_to_be_up_after_a_moment_longer_if_it_has_ended_before() -> None:
+    program = spec(process=Process(name="http", command=("serve",)))
+
+    def running(age: float, **fields: Any) -> Any:
+        return http("ready", replica(0, "running", since=NOW - age, **fields))
+
+    assert not one(program, running(0.001)).done and one(program, running(0.1)).done
+    assert not one(program, running(0.1, restarts=1)).done and one(program, running(2, restarts=1)).done
+    assert 0.8 < look_again(program, status("market", running(0.1, restarts=1)), NOW) < 1
+    assert one(spec(), running(0.001)).done and look_again(spec(), status("market", running(0.001)), NOW) == 0
 
 
 def test_an_app_that_failed_as_a_whole_fails_its_stopped_processes() -> None:
@@ -98,7 +111,7 @@ def test_a_process_to_be_stopped_is_done_when_it_is() -> None:
 
 
 def test_a_process_no_longer_declared_is_waited_for_until_it_is_gone() -> None:
-    both = steps(spec(), status("market", http("ready", replica(0, "running")), shown("old", "stopping")), {})
+    both = steps(spec(), status("market", http("ready", replica(0, "running")), shown("old", "stopping")), {}, NOW)
     assert [(s.subject, s.done) for s in both] == [("market/http", True), ("market/old", False)]
 
 

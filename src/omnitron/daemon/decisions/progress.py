@@ -9,17 +9,19 @@ from omnitron.model.state import Phase, Want
 
 STARTUP_MARGIN_S: Final = 30.0
 MAX_DETAILS: Final = 3  # replicas named in one line
+FIRST_LOOK_S: Final = 0.02  # a program without a probe is believed to be up after this; one that can not start is not
+AFTER_AN_END_S: Final = 1.0  # the same for one that has ended already
 
 
-def steps(spec: AppSpec, status: AppStatus | None, refused: Mapping[str, str]) -> list[Progress]:
+def steps(spec: AppSpec, status: AppStatus | None, refused: Mapping[str, str], now: float) -> list[Progress]:
     """One for each process of the spec, and for each that should be gone and is not.
 
-    refused: process to why its last reload failed.
+    refused: process to why its last reload failed. now: Unix time.
     """
     found = {process.name: process for process in status.processes} if status else {}
     wanted = {process.process.name for process in spec.processes}
     result = [
-        _step(spec.app, process, found.get(process.process.name), status, refused.get(process.process.name, ""))
+        _step(spec.app, process, found.get(process.process.name), status, refused.get(process.process.name, ""), now)
         for process in spec.processes
     ]
     return result + [_leaving(spec.app, process) for name, process in found.items() if name not in wanted]
@@ -45,7 +47,24 @@ def ready_timeout(spec: AppSpec) -> float:
     return STARTUP_MARGIN_S + sum(float(p.process.startup_timeout) for p in spec.processes if p.want == Want.UP)
 
 
-def _step(app: str, spec: ProcessSpec, process: ProcessStatus | None, status: AppStatus | None, why: str) -> Progress:
+def look_again(spec: AppSpec, status: AppStatus | None, now: float) -> float:
+    """Seconds until what runs without a probe has run long enough; 0 if it has."""
+    specs = {process.process.name: process for process in spec.processes}
+    found = (process for process in (status.processes if status else ()) if process.name in specs)
+    return max((_unproven(specs[process.name], process, now) for process in found), default=0.0)
+
+
+def _unproven(spec: ProcessSpec, process: ProcessStatus, now: float) -> float:
+    if spec.process.command is None or spec.process.health.probe is not None:
+        return 0.0
+    running = (replica for replica in process.replicas if replica.ready)
+    ends = (r.since + (AFTER_AN_END_S if r.restarts else FIRST_LOOK_S) - now for r in running)
+    return max(0.0, max(ends, default=0.0))
+
+
+def _step(
+    app: str, spec: ProcessSpec, process: ProcessStatus | None, status: AppStatus | None, why: str, now: float
+) -> Progress:
     subject = f"{app}/{spec.process.name}"
     if process is None or process.want != spec.want:
         if status is not None and process is not None and status.state == "failed":
@@ -59,6 +78,8 @@ def _step(app: str, spec: ProcessSpec, process: ProcessStatus | None, status: Ap
         return Progress(subject=subject, state="reloading", detail=_moving(process))
     if process.count != spec.count and spec.process.scaling.strategy == "manual":
         return Progress(subject=subject, state="scaling", detail=f"{process.count} -> {spec.count}")
+    if process.state == "ready" and _unproven(spec, process, now):
+        return Progress(subject=subject, state="starting", detail=_moving(process))
     return _replicas(subject, process)
 
 
