@@ -34,3 +34,10 @@ def store() -> Iterator[RealSystem]:
     with RealSystem() as system:
         system.up(APPS / "stored")
         yield system
+
+
+@pytest.fixture
+def nobody() -> Iterator[RealSystem]:
+    """A home in which nothing runs."""
+    with RealSystem() as system:
+        yield system

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from omnitron.base.names import suggest
 from omnitron.cli.output import EXIT_REFUSED, print_error
 
 SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
@@ -53,6 +54,13 @@ class Table(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"There is no command {args[0]!r}.{suggest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

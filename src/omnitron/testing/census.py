@@ -16,7 +16,7 @@ from typing import Final
 
 from omnitron.base.home import HOME_VARIABLE, Home
 from omnitron.control.replica import ENV_INCARNATION, ENV_INSTANCE_ID
-from omnitron.supervise.processinfo import Stat, all_pids, output_link, read_stat
+from omnitron.supervise.processinfo import Stat, all_pids, environment_of, output_link, read_stat
 
 SAMPLE_S: Final = 0.1
 SETTLE_S: Final = 0.05  # for the dead to be gone: one killed may take a moment to let go of its memory
@@ -32,6 +32,7 @@ class Census:
         self._environ = f"{HOME_VARIABLE}={home.root}".encode()
         self._home = home
         self._folder = f"{home.run_dir(stack, 'x').parent}/"
+        self._direct = home.run_dir(stack, "x").is_relative_to(home.root)
 
     def replicas(self) -> dict[str, list[int]]:
         """Living processes by replica ("app/process/slot"), without those a replica has started."""
@@ -49,7 +50,7 @@ class Census:
         found = defaultdict(list)
         for pid in self._pids():
             if (match := self._output(_TEMPLATE, pid)) is not None:
-                found[f"{match['app']}/{match['process']}"].append(pid)
+                found[f"{self._app(match, pid)}/{match['process']}"].append(pid)
         return dict(found)
 
     def keepers(self) -> dict[str, list[int]]:
@@ -117,17 +118,22 @@ class Census:
             return None
         if (match := self._output(_OUTPUT, pid)) is not None:
             copy = str(pid) if b"omnitron.child" in command else match["incarnation"]
-            return f"{match['app']}/{match['process']}/{match['slot']}", copy
-        pairs = (entry.partition(b"=") for entry in _read(pid, "environ").split(b"\0"))
-        environ = {name.decode(): value.decode() for name, _, value in pairs}
+            return f"{self._app(match, pid)}/{match['process']}/{match['slot']}", copy
+        environ = environment_of(pid)
         if environ.get(HOME_VARIABLE) != str(self._home.root) or ENV_INSTANCE_ID not in environ:
             return None
         return environ[ENV_INSTANCE_ID], environ[ENV_INCARNATION]
 
+    def _app(self, match: re.Match[str], pid: int) -> str:
+        """The folder's name, unless it had to be shortened to a hash."""
+        return match["app"] if self._direct else environment_of(pid).get(ENV_INSTANCE_ID, "").partition("/")[0]
+
     def _output(self, pattern: re.Pattern[str], pid: int, numbers: tuple[int, ...] = (1, 2)) -> re.Match[str] | None:
         links = (output_link(pid, number) for number in numbers)
         names = (pattern.fullmatch(link[len(self._folder) :]) for link in links if link.startswith(self._folder))
-        return next(filter(None, names), None)
+        found = next(filter(None, names), None)
+        ours = self._direct or environment_of(pid).get(HOME_VARIABLE) == str(self._home.root)
+        return found if ours else None
 
 
 def _lives(pid: int) -> bool:
