@@ -19,6 +19,7 @@ from omnitron.wire.frames import (
     HEAD,
     HEAD_BYTES,
     HELLO,
+    ITEM,
     LEAST_LENGTH,
     PING,
     PONG,
@@ -145,6 +146,8 @@ class Connection(Pipe):
         self._out_bytes += size + HEAD_BYTES
         if not self._scheduled:
             self._schedule()
+        if kind != ITEM:
+            self.forget(call_id)
 
     def answer_error(self, call_id: int, error: OmnitronError, *, ran: bool = True) -> None:
         body = encode_error(error, ran=ran)

@@ -4,7 +4,10 @@ A task per call costs a fifth of a small call, and a turn of the event loop befo
 most small calls never wait. So a call begins inside the callback that has read it, on a *lane*: a task that idles and
 that the call sees as its own (`asyncio.current_task`). If the call ends without a wait, the next one uses the lane.
 If it waits, the lane goes on with it and is its alone from then on, so that timeouts, cancellation and task groups
-mean what they should. Each call runs in a context (`contextvars`) of its own.
+mean what they should.
+
+No call sees a context variable that another one has set: after each call its context is compared with what it was
+before (both are immutable trees, so that is one comparison of pointers), and a lane never uses a changed one again.
 
 `asyncio._enter_task` and `_leave_task` are what asyncio documents for other implementations of tasks ("Extending").
 """
@@ -13,10 +16,12 @@ import asyncio
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
 from types import coroutine
 from typing import Any, Final, Protocol
 
 from omnitron.base.clock import Clock
+from omnitron.rpc.context import CallContext, set_current_call
 
 MAX_IDLE_LANES: Final = 4
 MORE_LANES: Final = 2
@@ -25,19 +30,84 @@ Task = asyncio.Task[None]
 
 
 class Runnable(Protocol):
-    def begin(self, task: Task) -> Coroutine[Any, Any, None] | None:
-        """Run up to the first wait, as part of `task`; what is left if there is a wait."""
+    context: CallContext
+    task: Task | None
+
+    async def run(self) -> None:
+        """All there is to do; raises nothing."""
 
 
 class _Lane:
-    """An idle task. It waits for `go`, then runs `rest`, the rest of the call that has begun on it."""
+    """An idle task. It waits for `go`, then goes on with the call that has begun on it and now waits for `awaited`."""
 
-    __slots__ = ("go", "rest", "task")
+    __slots__ = ("awaited", "calls", "go", "in_context", "send", "task", "waits")
     task: Task
+    send: Callable[[Any], Any]
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.go: asyncio.Future[None] = loop.create_future()
-        self.rest: Coroutine[Any, Any, None] | None = None
+        self.waits = False
+        self.awaited: Any = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Take a fresh context."""
+        self.calls, self.in_context = _calls(), copy_context().run
+        self.send = self.calls.send
+        self.in_context(self.send, None)
+
+    def begin(self, call: Runnable) -> bool:
+        """Whether the call waits."""
+        call.task = self.task
+        try:
+            self.awaited = awaited = self.in_context(self.send, call)
+        except BaseException:
+            self.renew()
+            raise
+        if awaited is _CLEAN:
+            return False
+        if awaited is _CHANGED:
+            self.renew()
+            return False
+        self.waits = True
+        return True
+
+    @coroutine
+    def rest(self) -> Generator[Any, Any, None]:
+        """What is left of the call that waits."""
+        while self.awaited is not _CLEAN and self.awaited is not _CHANGED:
+            try:
+                got = yield self.awaited
+            except BaseException as error:
+                self.awaited = self.in_context(self.calls.throw, error)
+            else:
+                self.awaited = self.in_context(self.send, got)
+
+
+_CLEAN: Final = object()
+_CHANGED: Final = object()
+
+
+async def _calls() -> None:
+    """One call after the other, each in this context; says after each what became of that."""
+    call = await _next(_CLEAN)
+    while True:
+        set_current_call(call.context)
+        before = copy_context()
+        await call.run()
+        call = await _next(_CLEAN if _same(copy_context(), before) else _CHANGED)
+
+
+@coroutine
+def _next(ended: object) -> Generator[Any, Runnable, Runnable]:
+    return (yield ended)
+
+
+def _same(one: Context, other: Context) -> bool:
+    try:
+        return one == other
+    except Exception:  # of a value that can not be compared: so it is not the one that was there
+        return False
 
 
 class Runner:
@@ -71,10 +141,8 @@ class Runner:
             if not self._starting:
                 self._start_lanes(1)
             return
-        if (rest := call.begin(lane.task)) is not None:
-            lane.rest = rest
-            if not lane.go.done():
-                lane.go.set_result(None)
+        if lane.begin(call) and not lane.go.done():
+            lane.go.set_result(None)
         if lane.go.done():  # it waits, or has cancelled itself
             self.pause()
 
@@ -111,37 +179,19 @@ class Runner:
         self._starting -= 1
         self.now = self._clock.monotonic()
         while self._todo and not lane.task.cancelling():
-            if (rest := self._todo.popleft().begin(lane.task)) is not None:
+            if lane.begin(self._todo.popleft()):
                 self._start_lanes(MORE_LANES)
-                return await rest
+                return await lane.rest()
         if lane.task.cancelling() or len(self._idle) >= MAX_IDLE_LANES:
             return self._start_lanes(MORE_LANES)
         self._idle.append(lane)
         try:
             await lane.go
         except asyncio.CancelledError:
-            if lane.rest is None:
+            if not lane.waits:
                 if lane in self._idle:
                     self._idle.remove(lane)
                 raise
             lane.task.uncancel()  # it came before this task got hold of what it must cancel: so once more
             self._loop.call_soon(lane.task.cancel)
-        assert lane.rest is not None
-        await lane.rest
-
-
-@coroutine
-def rest_of(coro: Coroutine[Any, Any, Any], in_context: Callable[..., Any], awaited: Any) -> Generator[Any, Any, Any]:
-    """Await what is left of `coro` after its first step gave `awaited`, with every step of it in its own context."""
-    while True:
-        try:
-            got = yield awaited
-        except BaseException as error:
-            step: Any = coro.throw
-            got = error
-        else:
-            step = coro.send
-        try:
-            awaited = in_context(step, got)
-        except StopIteration as stop:
-            return stop.value
+        await lane.rest()

@@ -1,13 +1,13 @@
 """One call while it is on the server: waiting, running, answered.
 
-Its life: `admit` through the method's gates, `begin`, exactly one answer, leave the gates. The answer may come
+Its life: `admit` through the method's gates, `run`, exactly one answer, leave the gates. The answer may come
 before the code has ended (deadline, drain, caller gone); the slot stays taken until it has ended.
 """
 
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterable, Callable, Coroutine
+from collections.abc import AsyncIterable
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
@@ -18,7 +18,7 @@ import msgspec
 from omnitron.base.clock import Clock
 from omnitron.base.errors import Cancelled, DeadlineExceeded, InvalidResult, OmnitronError, RemoteError
 from omnitron.rpc.context import CallContext, set_current_call
-from omnitron.rpc.runner import Runner, rest_of
+from omnitron.rpc.runner import Runner
 from omnitron.rpc.served import Interceptor, Invocation, Proceed, Served
 from omnitron.wire.codec import NOT_SENDABLE, encode
 from omnitron.wire.frames import END, ITEM, REPLY, STREAM_WINDOW_ITEMS, Body
@@ -34,7 +34,7 @@ class Answers(Protocol):
     caller: str
 
     def answer(self, kind: int, call_id: int, body: bytes, what: str) -> None:
-        """Send one; raises FrameTooLarge and sends nothing if it is too large."""
+        """Send an ITEM, or the last: a REPLY or END. Raises FrameTooLarge, and sends nothing, if it is too large."""
 
     def answer_error(self, call_id: int, error: OmnitronError, *, ran: bool = True) -> None:
         """Send an error instead of a result. ran: False if the method's code certainly was not reached."""
@@ -91,7 +91,7 @@ class Call(msgspec.Struct, eq=False):
                     return
                 self.passed += 1
         except OmnitronError:
-            self._leave(None)
+            self._leave()
             raise
         if self.method.stream:
             self.task = self.host.runner.start(self._stream(), self.method.title)
@@ -102,7 +102,7 @@ class Call(msgspec.Struct, eq=False):
         """A gate where it waited let it in."""
         self.passed += 1
         if self.answered:  # stopped meanwhile
-            self._leave(None)
+            self._leave()
             return
         try:
             self.admit()
@@ -113,50 +113,23 @@ class Call(msgspec.Struct, eq=False):
 
     # -- while it runs
 
-    def begin(self, task: asyncio.Task[None]) -> Coroutine[Any, Any, None] | None:
-        """Run up to the first wait; the rest if there is one."""
-        self.task, self.begun, self.started = task, True, self.host.runner.now
-        if self.answered:  # stopped before its first step
-            self._ended()
-            return None
-        in_context = copy_context().run
-        try:
-            coro, awaited = in_context(self._first_step)
-        except StopIteration as stop:
-            self._returned(stop.value)
-        except BaseException as error:
-            self._raised(error)
-        else:
-            return self._go_on(coro, in_context, awaited)
-        return None
-
-    def _first_step(self) -> tuple[Coroutine[Any, Any, Any], Any]:
-        """The method's coroutine, and what it waits for; StopIteration if it does not wait."""
+    async def run(self) -> None:
         method = self.method
-        args = method.decode(self.args)
-        set_current_call(self.context)
-        if method.direct:
-            coro = method.function(*args)
-        else:
-            coro = self._indirect(Invocation(method.contract, args, self.context))
-        return coro, coro.send(None)
-
-    async def _go_on(self, coro: Coroutine[Any, Any, Any], in_context: Callable[..., Any], awaited: Any) -> None:
+        self.begun, self.started = True, self.host.runner.now
         try:
-            result = await rest_of(coro, in_context, awaited)
-        except BaseException as error:
-            self._raised(error)
-        else:
-            self._returned(result)
-
-    def _returned(self, result: Any) -> None:
-        try:
+            if not self.answered:  # else it was stopped before its first step
+                args = method.decode(self.args)
+                if method.direct:
+                    result = await method.function(*args)
+                else:
+                    result = await self._indirect(Invocation(method.contract, args, self.context))
             if not self.answered:
-                self.conn.answer(REPLY, self.call_id, encode(result), self.method.title)
+                try:
+                    body = encode(result)
+                except NOT_SENDABLE as error:
+                    raise self._not_sendable(error) from error
+                self.conn.answer(REPLY, self.call_id, body, method.title)
                 self.answered = True
-                self.conn.forget(self.call_id)
-        except NOT_SENDABLE as error:
-            self._raised(self._not_sendable(error))
         except BaseException as error:
             self._raised(error)
         else:
@@ -179,7 +152,7 @@ class Call(msgspec.Struct, eq=False):
                     await items.aclose()
             if not self.answered:
                 self.conn.answer(END, self.call_id, b"", method.title)
-                self._done()
+                self.answered = True
         except BaseException as error:
             self._raised(error)
         else:
@@ -264,7 +237,7 @@ class Call(msgspec.Struct, eq=False):
         if self.begun and self.task is not None:
             self.task.cancel()
         elif self.passed < len(self.method.gates) and self.method.gates[self.passed].give_up(self):
-            self._leave(None)
+            self._leave()
 
     def expired(self) -> DeadlineExceeded:
         return DeadlineExceeded(
@@ -288,15 +261,18 @@ class Call(msgspec.Struct, eq=False):
         stats.busy_s += took_s
         if self.failed:
             stats.failed += 1
-        self._leave(took_s)
+        for gate in self.method.gates:
+            if (successor := gate.leave(took_s)) is not None:
+                host.loop.call_soon(successor.next_gate)  # not at once: a queue would be a recursion
         if host.draining:
             host.progress()
 
-    def _leave(self, took_s: float | None) -> None:
+    def _leave(self) -> None:
+        """It will not run: free what it holds already."""
         passed, self.passed = self.method.gates[: self.passed], 0
         for gate in passed:
-            if (successor := gate.leave(took_s)) is not None:
-                self.host.loop.call_soon(successor.next_gate)  # not at once: a queue would be a recursion
+            if (successor := gate.leave()) is not None:
+                self.host.loop.call_soon(successor.next_gate)
 
 
 def _as_error(error: BaseException, title: str) -> OmnitronError:
