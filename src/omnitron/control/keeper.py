@@ -154,6 +154,9 @@ class KeeperApi(Protocol):
     async def directory(self, services: list[ServiceEndpoints]) -> None:
         """Endpoints of other apps' services; replaces the earlier ones."""
 
+    async def gone(self, replica: str, incarnation: int, reason: str) -> None:
+        """A replica of another app has died: tell the replicas that may be calling it."""
+
     def endpoints(self) -> AsyncIterator[list[ServiceEndpoints]]:
         """What this app exposes to others: now, and again at each change."""
 

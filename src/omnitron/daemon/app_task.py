@@ -90,6 +90,10 @@ class AppTask:
         """Tell the keeper of other apps' endpoints."""
         self._post(lambda: self._show(services))
 
+    def gone(self, event: Event) -> None:
+        """Tell the keeper of the death of another app's replica."""
+        self._post(lambda: self._gone(event.subject, int(event.data.get("incarnation") or 0), event.reason))
+
     async def status(self) -> AppStatus | None:
         """None if no keeper answers."""
         keeper = self._keeper
@@ -226,6 +230,11 @@ class AppTask:
         if self._keeper is not None and not self._keeper.gone:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await self._keeper.api.directory(services)
+
+    async def _gone(self, replica: str, incarnation: int, reason: str) -> None:
+        if self._keeper is not None and not self._keeper.gone:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._keeper.api.gone(replica, incarnation, reason)
 
     # -- the connection
 

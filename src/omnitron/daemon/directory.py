@@ -6,6 +6,7 @@ serve on. It is withdrawn when the app ends.
 
 from collections.abc import Iterable
 
+from omnitron.control.events import Event
 from omnitron.control.keeper import ServiceEndpoints
 from omnitron.daemon.app_task import AppTask
 from omnitron.daemon.decisions.apps import foreign
@@ -33,6 +34,12 @@ class Directory:
             if services != self._shown.get(task.app, []):
                 self._shown[task.app] = services
                 task.show(services)
+
+    def died(self, app: str, event: Event, tasks: Iterable[AppTask]) -> None:
+        """A replica of the app has; those who call it may wait for an answer that will not come."""
+        for task in tasks:
+            if any(service.app == app for service in self._shown.get(task.app, [])):
+                task.gone(event)
 
     def forgotten(self, app: str, tasks: Iterable[AppTask]) -> None:
         """A new keeper, or a new daemon's first word to it: it was shown nothing yet."""

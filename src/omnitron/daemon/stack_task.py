@@ -101,6 +101,8 @@ class StackTask:
 
     def happened(self, app: str, event: Event) -> None:
         record = self._doors.desired.get(self.name, app)
+        if event.kind == "replica.exited":
+            self.directory.died(app, event, self.apps.values())
         if event.kind == "app.failed" and record is not None and record.critical and record.want is Want.UP:
             self._escalate(app, event.reason)
 
@@ -255,7 +257,8 @@ class StackTask:
             async with asyncio.timeout(timeout_s):
                 return [step for step in await self._watch(task, spec) if step.failed]
         except TimeoutError:
-            late = [step for step in steps(spec, await task.status(), task.refused, self._doors.clock.now()) if not step.done]
+            last = steps(spec, await task.status(), task.refused, self._doors.clock.now())
+            late = [step for step in last if not step.done]
         failed = [
             Progress(
                 subject=step.subject,

@@ -4,7 +4,7 @@ Postgres: a database and a role per app. Redis: nothing to make; but does it ans
 databases?
 """
 
-from omnitron.base.errors import OperationError
+from omnitron.base.extras import missing_extra
 from omnitron.infra.drivers.redis_check import check_redis
 from omnitron.infra.plan import ServicePlan
 from omnitron.infra.requests import Provisioned, ProvisionRequest
@@ -28,10 +28,7 @@ async def _postgres(plan: ServicePlan, settled: Settled, say: Say) -> Provisione
     try:
         from omnitron.infra.drivers.roles import provision_postgres  # noqa: PLC0415 - asyncpg is an optional extra
     except ModuleNotFoundError as error:
-        raise OperationError(
-            f"Postgres needs the package {error.name!r}, which is not installed.",
-            remedy="Run `pip install 'omnitron[postgres]'`.",
-        ) from None
+        raise missing_extra("Postgres", "postgres", error) from None
     version, created = await provision_postgres(plan, settled, say)
     return Provisioned(version=version, created=tuple(created))
 

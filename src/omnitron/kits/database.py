@@ -9,16 +9,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self, TypeVar
 
-import asyncpg
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-
 from omnitron.base.clock import Clock, SystemClock
 from omnitron.base.errors import DefinitionError, OmnitronError
+from omnitron.base.extras import missing_extra
 from omnitron.base.rand import Rand, SystemRand
 from omnitron.control.provide import ProvideContext
+
+try:
+    import asyncpg
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+except ModuleNotFoundError as error:
+    raise missing_extra("omnitron.kits.database", "postgres", error) from None
 
 T = TypeVar("T")
 log = logging.getLogger("omnitron.database")

@@ -8,14 +8,18 @@ that matters, write what is wanted (SET, HSET) or use a script.
 from collections.abc import AsyncIterator
 from typing import Final, Self, cast
 
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio import Redis as Client
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
-
 from omnitron.base.errors import DefinitionError
+from omnitron.base.extras import missing_extra
 from omnitron.control.provide import ProvideContext
+
+try:
+    from redis.asyncio import BlockingConnectionPool
+    from redis.asyncio import Redis as Client
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ExponentialWithJitterBackoff
+    from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
+except ModuleNotFoundError as error:
+    raise missing_extra("omnitron.kits.redis", "redis", error) from None
 
 MAX_CONNECTIONS: Final = 50
 POOL_TIMEOUT_S: Final = 5.0  # how long a command waits for a free connection

@@ -38,3 +38,11 @@ def normalise_tuple(struct: msgspec.Struct, *names: str) -> None:
         if isinstance(value, str):
             raise DefinitionError(f"{type(struct).__name__}.{name} is the text {value!r}.", remedy="Write a list.")
         msgspec.structs.force_setattr(struct, name, tuple(value))
+
+
+def need_positive(struct: msgspec.Struct, *names: str) -> None:
+    """Refuse zero and less in the named fields (after they were normalised); None is no value, and fits."""
+    for name in names:
+        value: Any = getattr(struct, name)
+        if value is not None and not value > 0:
+            raise DefinitionError(f"{type(struct).__name__}.{name} is {value!r}.", remedy="It must be above 0.")

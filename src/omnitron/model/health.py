@@ -2,7 +2,7 @@
 
 import msgspec
 
-from omnitron.model.fields import Seconds, normalise_seconds
+from omnitron.model.fields import Seconds, need_positive, normalise_seconds
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,3 +24,4 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         normalise_seconds(self, "interval", "timeout")
+        need_positive(self, "interval", "timeout", "failures")

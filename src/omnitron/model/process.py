@@ -6,7 +6,7 @@ import msgspec
 
 from omnitron.base.errors import DefinitionError
 from omnitron.base.names import check_name
-from omnitron.model.fields import Seconds, normalise_seconds, normalise_tuple
+from omnitron.model.fields import Seconds, need_positive, normalise_seconds, normalise_tuple
 from omnitron.model.health import Health
 from omnitron.model.hooks import Hooks
 from omnitron.model.references import code_ref, module_ref
@@ -57,6 +57,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         check_name(self.name, "process")
         normalise_seconds(self, "startup_timeout")
+        need_positive(self, "startup_timeout")
         normalise_tuple(self, "custom_routes", "depends_on")
         warmup = tuple(code_ref(ref, f"warmup of {self.name}") for ref in self.warmup)
         msgspec.structs.force_setattr(self, "warmup", warmup)
@@ -85,7 +86,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         if self.scaling.strategy == "auto" and self.scaling.max_instances < self.instances:
             raise DefinitionError(
-                f"Process {self.name!r}: max_instances={self.scaling.max_instances} is below instances={self.instances}.",
+                f"Process {self.name!r}: max_instances={self.scaling.max_instances} is below "
+                f"instances={self.instances}.",
                 remedy="Raise Scaling.max_instances or lower instances.",
             )
 

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from omnitron.base.errors import DefinitionError
-from omnitron.model.fields import Bytes, Seconds, normalise_bytes, normalise_seconds
+from omnitron.model.fields import Bytes, Seconds, need_positive, normalise_bytes, normalise_seconds
 
 
 class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,6 +23,7 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         normalise_seconds(self, "cooldown")
+        need_positive(self, "target_cpu", "target_queue")
         if self.max_instances < 1:
             raise DefinitionError(f"Scaling.max_instances is {self.max_instances}.", remedy="It must be at least 1.")
 
@@ -40,6 +41,7 @@ class Recycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         normalise_bytes(self, "memory")
         normalise_seconds(self, "age")
+        need_positive(self, "memory", "age", "calls")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +59,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         normalise_bytes(self, "memory")
+        need_positive(self, "memory", "open_files", "cpu_seconds")
         if self.concurrency < 1 or self.queue < 0:
             raise DefinitionError(
                 f"Limits(concurrency={self.concurrency}, queue={self.queue}) lets no call in.",

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from omnitron.base.errors import DefinitionError
-from omnitron.model.fields import Bytes, Seconds, normalise_bytes, normalise_seconds
+from omnitron.model.fields import Bytes, Seconds, need_positive, normalise_bytes, normalise_seconds
 
 
 def _check_port(port: int, what: str) -> None:
@@ -36,6 +36,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         _check_port(self.port, "HTTP")
         normalise_seconds(self, "request_timeout", "keep_alive_timeout", "headers_timeout")
         normalise_bytes(self, "max_request_size", "max_header_size")
+        need_positive(self, "request_timeout", "headers_timeout", "max_header_size", "max_connections")
 
 
 class KeepAlive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +47,7 @@ class KeepAlive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         normalise_seconds(self, "interval", "timeout")
+        need_positive(self, "interval", "timeout")
 
 
 class WebSocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +63,7 @@ class WebSocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         _check_port(self.port, "WebSocket")
         normalise_bytes(self, "max_message_size")
+        need_positive(self, "max_message_size")
 
 
 class Transports(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

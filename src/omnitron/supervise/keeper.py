@@ -20,6 +20,7 @@ from omnitron.base.clock import SystemClock
 from omnitron.base.errors import NotFound, OperationError, Refused
 from omnitron.base.home import Home, make_private, still_there
 from omnitron.base.log import log_json, rotate_output
+from omnitron.base.names import ReplicaId
 from omnitron.base.rand import SystemRand
 from omnitron.control.events import Event
 from omnitron.control.keeper import AppSpec, AppStatus, KeeperApi, ServiceEndpoints
@@ -141,6 +142,9 @@ class Keeper:
 
     async def directory(self, services: list[ServiceEndpoints]) -> None:
         self.app.foreign(services)
+
+    async def gone(self, replica: str, incarnation: int, reason: str) -> None:
+        self.app.died(ReplicaId.parse(replica), incarnation, reason)
 
     async def endpoints(self) -> AsyncIterator[list[ServiceEndpoints]]:
         told: list[ServiceEndpoints] | None = None

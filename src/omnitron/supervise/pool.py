@@ -104,14 +104,18 @@ class Pool:
             self._house.listeners.close(self.name, transport)
 
     async def start(self, reason: Reason, slot: int | None = None) -> None:
-        """Start what is not up; makes the template first. Returns when the starts are under way."""
+        """Start what is not up, and give what was given up a new chance; makes the template first.
+
+        Returns when the starts are under way.
+        """
         self.want = "up"
         self.listen()
         await self.make_template()
         self.waiting = ""
         for number in range(self.count) if slot is None else (slot,):
             if self.want == "up":
-                self.replica(number).post(e.Start(reason))
+                given_up = self.replica(number).slot.phase is Phase.GIVEN_UP
+                self.replica(number).post(e.Restart(reason) if given_up else e.Start(reason))
 
     async def make_template(self) -> None:
         """Have a template, if the process wants one."""

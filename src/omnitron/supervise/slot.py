@@ -192,8 +192,8 @@ class FoundDead(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Start | Stop | Restart | Released | Spawned | SpawnFailed | Booting | BootFailed | Ready | NotReady | ProbeFailed | DrainDone
-    | Exited | GroupEmpty | TimerFired | Adopted | FoundDead
+    Start | Stop | Restart | Released | Spawned | SpawnFailed | Booting | BootFailed | Ready | NotReady | ProbeFailed
+    | DrainDone | Exited | GroupEmpty | TimerFired | Adopted | FoundDead
 )  # fmt: skip
 
 

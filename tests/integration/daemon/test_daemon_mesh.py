@@ -10,10 +10,14 @@ import pytest
 from daemon_home import Household
 
 from omnitron import rpc, service
+from omnitron.base.errors import WorkerDied
 from omnitron.model.facts import Description
 from omnitron.rpc.client import connect
 
 PRICES = """
+import os
+import signal
+
 from omnitron import rpc, service
 
 @service("prices@1.0.0")
@@ -21,6 +25,10 @@ class Prices:
     @rpc
     async def of(self, symbol: str) -> int:
         return {version}
+
+    @rpc
+    async def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 LEDGER = """
 from omnitron import Remote, rpc, service
@@ -34,6 +42,10 @@ class Ledger:
     @rpc(idempotent=True)
     async def worth(self, symbol: str) -> int:
         return 2 * await self.prices.of(symbol)
+
+    @rpc
+    async def kill_prices(self) -> None:
+        await self.prices.die()
 
 SERVICES = [Ledger]
 """
@@ -53,6 +65,10 @@ ecosystem = define_ecosystem(name="bank", apps=[
 class Ledger:
     @rpc(idempotent=True)
     async def worth(self, symbol: str) -> int:
+        raise NotImplementedError
+
+    @rpc
+    async def kill_prices(self) -> None:
         raise NotImplementedError
 
 
@@ -100,3 +116,11 @@ async def test_an_app_calls_another_over_reloads_and_over_the_daemons_death(own:
     assert await worth(house) == 100
     await house.collect(house.daemon.restart(None, "ledger/book"))
     assert await worth(house) == 100
+
+
+async def test_a_caller_in_another_app_is_told_the_signal_that_killed_its_worker(own: Household, project: Path) -> None:
+    await own.collect(own.daemon.up(await describe(project), None))
+    ledger, link = await connect(str(own.home.run_dir(own.stack, "ledger") / "s" / "book.0"), Ledger)
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        await ledger.kill_prices()
+    link.finish()

@@ -10,8 +10,10 @@ from omnitron.control.keeper import ProcessSpec
 from omnitron.model.health import Health
 from omnitron.model.restart import Backoff, Restart
 
-SLOW = 'import time\nfrom omnitron import rpc, service\ntime.sleep({wait})\nGENERATION = {n}\n\n\n@service("worker@1.0.0")\n\
+SLOW = (
+    'import time\nfrom omnitron import rpc, service\ntime.sleep({wait})\nGENERATION = {n}\n\n\n@service("worker@1.0.0")\n\
 class Worker:\n    @rpc\n    async def generation(self) -> int:\n        return GENERATION\n'
+)
 
 
 def code(folder: Path, n: int, wait: float = 0.0) -> Path:
@@ -77,7 +79,9 @@ async def test_one_for_all_stops_the_siblings_in_reverse_order_before_it_starts_
     order = world.home.root / "order"
 
     def member(name: str, *after: str) -> ProcessSpec:
-        script = f"trap 'sleep 0.1; echo -{name} >> {order}; exit' TERM; echo +{name} >> {order}; touch {order}.{name}; "
+        script = (
+            f"trap 'sleep 0.1; echo -{name} >> {order}; exit' TERM; echo +{name} >> {order}; touch {order}.{name}; "
+        )
         probe = Health(probe=f"exec:test -e {order}.{name}")
         return sh(
             name, f"rm -f {order}.{name}; {script} while :; do sleep 0.01; done", after=after, depends_on=after,

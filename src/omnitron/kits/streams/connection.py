@@ -9,11 +9,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-import hiredis
-from redis.asyncio.connection import parse_url
-
 from omnitron.base.errors import DefinitionError, OmnitronError, OperationError
+from omnitron.base.extras import missing_extra
 from omnitron.base.rand import Rand
+
+try:
+    import hiredis
+    from redis.asyncio.connection import parse_url
+except ModuleNotFoundError as error:
+    raise missing_extra("omnitron.kits.streams", "redis", error) from None
 
 CONNECT_TIMEOUT_S: Final = 5.0
 REPLY_TIMEOUT_S: Final = 10.0
