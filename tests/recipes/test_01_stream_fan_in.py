@@ -1,5 +1,6 @@
 """Recipe 1: six exchanges, real Postgres and Redis, and figures that equal an independent computation exactly."""
 
+import json
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from market_world import EXAMPLE, RECORDED_S, Market, exchanges, expected
@@ -56,6 +58,14 @@ def test_a_second_collector_is_refused_with_the_reason(market: Market) -> None:
     assert done.returncode == 3
     assert "singleton" in done.stderr and "fix:" in done.stderr
     assert len(market.system.process("market/collector").replicas) == 1
+
+
+def test_passwords_are_masked_unless_asked_for(market: Market) -> None:
+    system = market.system
+    masked = system.act("env", "market/http", "--json").stdout
+    shown = system.act("env", "market/http", "--show-secrets", "--json").stdout
+    password = urlsplit(json.loads(shown)["DATABASE_URL"]).password
+    assert password and password not in masked and "********" in masked
 
 
 def test_the_processes_stop_in_reverse_order_of_need_and_nothing_is_left(market: Market) -> None:

@@ -123,11 +123,6 @@ def test_status_json_names_what_runs(shop: RealSystem) -> None:
     assert {p["name"]: len(p["replicas"]) for p in app["processes"]} == {"http": 1, "greeter": 2}
 
 
-def test_passwords_are_masked_unless_asked_for(shop: RealSystem, folder: Path) -> None:
-    given = shop.json("env", "shop/http")
-    assert given["OMNITRON_STACK"] == "test" if "OMNITRON_STACK" in given else given is not None
-
-
 def test_check_surface_lists_what_can_be_reached(shop: RealSystem, folder: Path) -> None:
     surface = shop.cli("check", str(folder), "--surface").stdout
     assert "GET /hello/{name}" in surface and "a greeting is for everybody" in surface
