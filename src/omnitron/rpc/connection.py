@@ -90,16 +90,20 @@ class Connection(Pipe):
         self._read_at = runner.now = self.owner.clock.monotonic()
         self._reading = self._scheduled = True
         try:
-            super().data_received(data)
+            for kind, call_id, body in self._decoder.feed(data):
+                if kind == CALL:
+                    self._call(call_id, body)
+                else:
+                    self.on_frame(kind, call_id, body)
+        except OmnitronError as error:
+            self.on_broken(error)
         finally:
             runner.pause()
             self._reading = False
             self.flush()
 
     def on_frame(self, kind: int, call_id: int, body: Body) -> None:
-        if kind == CALL:
-            self._call(call_id, body)
-        elif kind == CANCEL:
+        if kind == CANCEL:
             if (call := self.calls.get(call_id)) is not None:
                 call.stop(None)
         elif kind == CREDIT:
@@ -144,10 +148,13 @@ class Connection(Pipe):
             raise too_large(size, self.max_frame_bytes, f"The answer of {title}")
         self._out += (_pack_head(size + LEAST_LENGTH, kind, call_id), body)
         self._out_bytes += size + HEAD_BYTES
-        if not self._scheduled:
-            self._schedule()
         if kind != ITEM:
-            self.forget(call_id)
+            self.calls.pop(call_id, None)
+        if not self._reading:
+            if not self.calls:  # nothing else can join this write
+                self.flush()
+            elif not self._scheduled:
+                self._schedule()
 
     def answer_error(self, call_id: int, error: OmnitronError, *, ran: bool = True) -> None:
         body = encode_error(error, ran=ran)

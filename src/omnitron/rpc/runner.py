@@ -16,7 +16,7 @@ import asyncio
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from types import coroutine
 from typing import Any, Final, Protocol
 
@@ -33,7 +33,7 @@ class Runnable(Protocol):
     context: CallContext
     task: Task | None
 
-    async def run(self) -> None:
+    def run(self) -> Coroutine[Any, Any, None]:
         """All there is to do; raises nothing."""
 
 
@@ -88,26 +88,19 @@ _CLEAN: Final = object()
 _CHANGED: Final = object()
 
 
-async def _calls() -> None:
-    """One call after the other, each in this context; says after each what became of that."""
-    call = await _next(_CLEAN)
+@coroutine
+def _calls() -> Generator[Any, Any, None]:
+    """One call after the other, each in this context; yields what became of that."""
+    ended = _CLEAN
     while True:
+        call: Runnable = yield ended
         set_current_call(call.context)
         before = copy_context()
-        await call.run()
-        call = await _next(_CLEAN if _same(copy_context(), before) else _CHANGED)
-
-
-@coroutine
-def _next(ended: object) -> Generator[Any, Runnable, Runnable]:
-    return (yield ended)
-
-
-def _same(one: Context, other: Context) -> bool:
-    try:
-        return one == other
-    except Exception:  # of a value that can not be compared: so it is not the one that was there
-        return False
+        yield from call.run()
+        try:
+            ended = _CLEAN if copy_context() == before else _CHANGED
+        except Exception:  # of a value that can not be compared: so it is not the one that was there
+            ended = _CHANGED
 
 
 class Runner:
