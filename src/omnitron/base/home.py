@@ -108,6 +108,16 @@ def make_private(path: Path) -> Path:
     return path
 
 
+def unusable(error: OSError, root: Path) -> OperationError:
+    """What to say of a file below the home that can not be used."""
+    where = f" {error.filename}" if error.filename else ""
+    return OperationError(
+        f"The home {root} can not be used:{where} {error.strerror or error}.",
+        remedy="See that its files are yours, writable and what they should be, and that the disk has room.",
+        details={"errno": error.errno},
+    )
+
+
 def still_there(descriptor: int, path: Path) -> bool:
     """Whether the open file is the one at that path: not so if somebody has removed the folder around us."""
     try:

@@ -25,7 +25,7 @@ from omnitron.model.facts import AppFacts, Description, ProcessFacts
 from omnitron.model.process import Process
 from omnitron.model.system import System
 
-IMPORT_TIMEOUT_S: Final = 120.0
+IMPORT_TIMEOUT_S: Final = 60.0
 """For the imports of all modules of one working directory."""
 
 

@@ -46,10 +46,17 @@ def main() -> None:
 
 
 def take_stdout() -> BinaryIO:
-    """Standard output for ourselves; what user code prints goes to standard error."""
+    """Standard output for ourselves; what user code prints goes to standard error, and what it forks has no say."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    os.register_at_fork(after_in_child=lambda: _mute(out.fileno()))
     return out
+
+
+def _mute(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor, inheritable=False)
+    os.close(null)
 
 
 def read_facts(process: Process) -> ProcessFacts:

@@ -1,8 +1,12 @@
 """Reading a definition from a command: find it, have it described by a throwaway process, check it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -12,31 +16,49 @@ from omnitron.cli.output import echo, echo_json, paint
 from omnitron.model.check import check
 from omnitron.model.facts import Description
 from omnitron.model.finding import Finding
+from omnitron.model.state import ExitStatus
 
-DESCRIBE_TIMEOUT_S: Final = 120.0
+DESCRIBE_TIMEOUT_S: Final = 90.0  # more than describe itself allows for the imports
+MAX_TRACE: Final = 4000  # bytes shown of what the definition printed before it ended
 
 
 def describe(path: str | None) -> Description:
     """The definition at `path` (a file or folder; None: found from here upwards). Raises DefinitionError."""
     command = [sys.executable, "-m", "omnitron.child.describe", *([path] if path else [])]
+    code, answer, printed = _run(command)
+    if code == 0:
+        return msgspec.json.decode(answer, type=Description)
     try:
-        done = subprocess.run(command, capture_output=True, timeout=DESCRIBE_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise DefinitionError(
-            f"Reading the definition took longer than {DESCRIBE_TIMEOUT_S:.0f} s.",
-            remedy="A module it names does work when imported; move that into a function.",
-        ) from None
-    if done.returncode == 0:
-        return msgspec.json.decode(done.stdout, type=Description)
-    try:
-        error = json.loads(done.stdout)["error"]
+        error = json.loads(answer)["error"]
     except (ValueError, KeyError):
         raise DefinitionError(
-            f"Reading the definition ended with exit code {done.returncode}.",
+            f"Reading the definition ended with {ExitStatus.of(code)}.",
             remedy="See its output below; it is that of your own code.",
-            details={"output": done.stderr.decode(errors="replace")[-4000:]},
+            details={"output": printed},
         ) from None
     raise DefinitionError(error["message"], remedy=error.get("remedy", ""), details={"trace": error.get("trace", "")})
+
+
+def _run(command: list[str]) -> tuple[int, bytes, str]:
+    """Exit code, standard output and the end of standard error. Whatever user code leaves running is ended with it."""
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=answer, stderr=printed, start_new_session=True
+        )
+        try:
+            code = process.wait(DESCRIBE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise DefinitionError(
+                f"Reading the definition took longer than {DESCRIBE_TIMEOUT_S:.0f} s.",
+                remedy="It waits or loops when it is run; move that into a function.",
+            ) from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        answer.seek(0)
+        printed.seek(max(0, os.fstat(printed.fileno()).st_size - MAX_TRACE))
+        return code, answer.read(), printed.read().decode(errors="replace")
 
 
 def checked(path: str | None) -> tuple[Description, tuple[Finding, ...]]:

@@ -24,7 +24,7 @@ import msgspec
 from omnitron import __version__
 from omnitron.base.clock import SystemClock
 from omnitron.base.errors import OmnitronError, Refused
-from omnitron.base.home import Home, make_private, still_there, write_atomic
+from omnitron.base.home import Home, make_private, still_there, unusable, write_atomic
 from omnitron.base.log import JsonFormatter
 from omnitron.base.rand import SystemRand
 from omnitron.control.daemon import DaemonApi, DaemonInfo
@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OmnitronError as error:
         print(f"omnitron daemon: {error}", file=sys.stderr)
         return EXIT_REFUSED if isinstance(error, Refused) else EXIT_FAILED
+    except OSError as error:
+        print(f"omnitron daemon: {unusable(error, home.root)}", file=sys.stderr)
+        return EXIT_FAILED
     os.close(lock)
     return 0
 
@@ -112,7 +115,10 @@ async def serve(home: Home, ours: Callable[[], bool]) -> None:
         server.add(contract_of(DaemonApi), Api(supervisor, info, stopped.set))
         await supervisor.resume()
         await server.serve(listening(home.daemon_socket))
-        write_atomic(home.daemon_info, msgspec.json.format(msgspec.json.encode(info)))
+        try:
+            write_atomic(home.daemon_info, msgspec.json.format(msgspec.json.encode(info)))
+        except OSError as error:  # for people only
+            log.warning("%s", unusable(error, home.root))
         log.info("daemon %d serves %s", info.pid, home.root)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)

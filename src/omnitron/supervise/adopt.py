@@ -6,7 +6,7 @@ agree on is adopted; what the file claims and nobody is any more is found dead a
 lives without being in the file waits for the first `apply` to say whose it is.
 """
 
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
 
 from msgspec.structs import replace
 
@@ -14,9 +14,10 @@ from omnitron.base.errors import OmnitronError
 from omnitron.base.names import ReplicaId
 from omnitron.model.state import Phase, Reason, Want
 from omnitron.supervise.app import App
-from omnitron.supervise.output import Found, discover
+from omnitron.supervise.output import Found, discover, stray_templates
 from omnitron.supervise.pool import Pool
 from omnitron.supervise.processinfo import is_alive, start_identity
+from omnitron.supervise.remains import marked
 from omnitron.supervise.saved import Role, SavedApp, SavedReplica
 from omnitron.supervise.slot import Slot
 
@@ -29,14 +30,19 @@ def living(app: App, state: SavedApp | None) -> dict[Key, Found]:
     for known in state.replicas if state is not None else ():
         slot = known.slot
         key = (slot.id.process, slot.id.slot, slot.incarnation)
-        if slot.pid is not None and key not in found and is_alive(slot.pid, known.identity):
+        if slot.pid is not None and is_alive(slot.pid, known.identity):
             found[key] = Found(*key, slot.pid)
+    if state is None:
+        for one in marked(app.house, app.spec):
+            found.setdefault((one.process, one.slot, one.incarnation), one)
     return found
 
 
 def adopt(app: App, state: SavedApp | None) -> None:
     """Take over what lives, decide about what does not, go on with what was under way."""
     found = living(app, state)
+    for template in stray_templates(app.house.run):  # one that hangs in an import has not noticed the keeper's end
+        app.house.spawner.signal_one(template, SIGKILL)
     app.house.addresses.sweep(set(found))
     if state is not None and state.spec is not None:
         app.failed = state.failed

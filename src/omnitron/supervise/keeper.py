@@ -18,7 +18,7 @@ from typing import Final
 
 from omnitron.base.clock import SystemClock
 from omnitron.base.errors import NotFound, OperationError, Refused
-from omnitron.base.home import Home, make_private, still_there
+from omnitron.base.home import Home, make_private, still_there, unusable
 from omnitron.base.log import log_json, rotate_output
 from omnitron.base.names import ReplicaId
 from omnitron.base.rand import SystemRand
@@ -245,6 +245,9 @@ def main() -> int:
         asyncio.run(run(Home(given.home), given.stack, given.app))
     except OperationError as error:
         log.error("%s", error)
+        return 1
+    except OSError as error:
+        log.error("%s", unusable(error, Path(given.home)))
         return 1
     return 0
 

@@ -143,17 +143,29 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def discover(run: Path) -> list[Found]:
-    """All living leaders of replicas of this app, whoever started them. Needs /proc; [] without it."""
+    """All living leaders of replicas of this app, whoever started them. Needs /proc; [] without it.
+
+    What a replica has put into a session of its own prints to the same pipes: so the first started of several counts.
+    """
     folder = f"{run / 'o'}/"
-    found = []
+    first: dict[tuple[str, int, int], tuple[float, Found]] = {}
     for pid in all_pids():
         links = (output_link(pid, 1), output_link(pid, 2))
         names = (_NAME.fullmatch(link[len(folder) :]) for link in links if link.startswith(folder))
         name = next(filter(None, names), None)
         stat = read_stat(pid) if name is not None else None
         if name is not None and stat is not None and stat.session == pid and not stat.zombie:
-            found.append(Found(name["process"], int(name["slot"]), int(name["incarnation"]), pid))
-    return found
+            key = (name["process"], int(name["slot"]), int(name["incarnation"]))
+            one = (float(stat.started), Found(*key, pid))
+            first[key] = min(one, first.get(key, one), key=lambda entry: entry[0])
+    return [found for _, found in first.values()]
+
+
+def stray_templates(run: Path) -> list[int]:
+    """Templates of this app; when a keeper starts, they are those of a dead one. Needs /proc."""
+    links = ((pid, output_link(pid, descriptor)) for pid in all_pids() for descriptor in (1, 2))
+    own = f"{run / 'o'}/"
+    return [pid for pid, link in links if link.startswith(own) and ".template." in link.removeprefix(own)]
 
 
 class Logs:

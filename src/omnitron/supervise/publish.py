@@ -6,12 +6,15 @@ it still points to the incarnation that goes, so the late end of an old one does
 
 import os
 import pwd
+import re
+import shutil
 import socket
 from pathlib import Path
 from typing import Final
 
 from omnitron.base.home import make_private
 
+_OF_INCARNATION: Final = re.compile(r"([a-z0-9-]+)\.(\d+)\.(\d+)(?:\.out|\.err)?")
 BACKLOG: Final = 1024  # connections waiting to be accepted while a replica boots
 
 
@@ -55,10 +58,10 @@ class Addresses:
     def published(self, process: str, slot: int) -> int | None:
         """The incarnation callers find now."""
         try:
-            target = os.readlink(self.published_path(process, slot))
-        except FileNotFoundError:
+            number = os.readlink(self.published_path(process, slot)).rpartition(".")[2]
+        except OSError:  # none, or something of another kind in its place, which `publish` replaces
             return None
-        return int(target.rpartition(".")[2])
+        return int(number) if number.isdecimal() else None
 
     def remove(self, process: str, slot: int, incarnation: int) -> None:
         """An incarnation is over."""
@@ -67,14 +70,20 @@ class Addresses:
 
     def sweep(self, living: set[tuple[str, int, int]]) -> None:
         """Remove what incarnations left that are not among the living, after a keeper died without cleaning up."""
-        for folder, parts in (("i", 3), ("o", 4)):
+        for folder in ("i", "o"):
             for path in (self.run / folder).iterdir():
-                name = path.name.split(".")
-                if name[1] == "template" or (
-                    len(name) == parts and (name[0], int(name[1]), int(name[2])) not in living
-                ):
-                    path.unlink(missing_ok=True)
+                name = _OF_INCARNATION.fullmatch(path.name)
+                if name is None or (name[1], int(name[2]), int(name[3])) not in living:
+                    _remove(path)
         for path in (self.run / "s").iterdir():
             process, _, slot = path.name.partition(".")
-            if process and (process, int(slot), self.published(process, int(slot))) not in living:
-                path.unlink(missing_ok=True)
+            if not slot.isdecimal() or (process, int(slot), self.published(process, int(slot))) not in living:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """What nobody of ours has put there goes too: it may be in the way of what we put there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

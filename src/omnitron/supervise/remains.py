@@ -1,9 +1,11 @@
 """What an incarnation leaves behind when its process has ended: found, so that a slot is never started over it."""
 
 from omnitron.base.home import HOME_VARIABLE
-from omnitron.control.replica import ENV_INCARNATION, ENV_INSTANCE_ID
+from omnitron.control.keeper import AppSpec
+from omnitron.control.replica import ENV_INCARNATION, ENV_INSTANCE_ID, ENV_STACK
 from omnitron.supervise.house import House
-from omnitron.supervise.processinfo import environment_of, output_link
+from omnitron.supervise.output import Found
+from omnitron.supervise.processinfo import all_pids, environment_of, output_link, read_stat
 from omnitron.supervise.slot import Slot
 
 
@@ -27,3 +29,17 @@ def is_of(house: House, slot: Slot, pid: int) -> bool:
     env = environment_of(pid)
     marks = {ENV_INSTANCE_ID: str(slot.id), ENV_INCARNATION: str(slot.incarnation), HOME_VARIABLE: str(house.home)}
     return all(env.get(name) == value for name, value in marks.items())
+
+
+def marked(house: House, app: AppSpec) -> list[Found]:
+    """Living leaders of the app's replicas by the marks in their environment, for those that print elsewhere."""
+    found = []
+    for pid in all_pids():
+        env = environment_of(pid)
+        if env.get(HOME_VARIABLE) != str(house.home) or env.get(ENV_STACK) != app.stack:
+            continue
+        stat, (name, process, slot) = read_stat(pid), ([*env.get(ENV_INSTANCE_ID, "").split("/"), "", "", ""])[:3]
+        ours = name == app.app and slot.isdecimal() and env.get(ENV_INCARNATION, "").isdecimal()
+        if ours and stat is not None and stat.session == pid and not stat.zombie:
+            found.append((float(stat.started), Found(process, int(slot), int(env[ENV_INCARNATION]), pid)))
+    return [one for _, one in sorted(found, key=lambda entry: entry[0])]

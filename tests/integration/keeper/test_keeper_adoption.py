@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from keeper_world import World, alive, pids, replicas, sh, worker
@@ -178,3 +179,60 @@ def group(leader: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+async def test_what_a_replica_has_put_into_a_session_of_its_own_is_not_taken_for_it(world: World) -> None:
+    await world.api.apply(world.spec(sh("p", "setsid sleep 1001 & exec sleep 1000")))
+    before = pids(await world.ready(), "p")
+    async with asyncio.timeout(10):
+        while len(all_running(world, "p")) < 2:  # noqa: ASYNC110 - other processes make it true
+            await asyncio.sleep(0.01)
+    for damage in (False, True):
+        world.kill_keeper()
+        if damage:
+            (world.run / "keeper.json").write_bytes(b"{")
+        await world.start_keeper()
+        await world.api.apply(world.spec(sh("p", "setsid sleep 1001 & exec sleep 1000")))
+        assert pids(await world.ready(), "p") == before and len(all_running(world, "p")) == 2
+
+
+async def test_a_replica_that_prints_elsewhere_is_found_without_the_keepers_file(world: World) -> None:
+    spec = world.spec(sh("p", "exec sleep 1000 >/dev/null 2>&1 </dev/null"))
+    await world.api.apply(spec)
+    before = pids(await world.ready(), "p")
+    async with asyncio.timeout(10):
+        while all_running(world, "p"):  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)
+    world.kill_keeper()
+    (world.run / "keeper.json").unlink()
+    await world.start_keeper()
+    await world.api.apply(spec)
+    assert pids(await world.ready(), "p") == before
+
+
+async def test_strange_files_in_the_way_are_cleared_away(world: World) -> None:
+    await world.api.apply(world.spec(worker("w")))
+    before = pids(await world.ready(), "w")
+    world.kill_keeper()
+    (world.run / "i" / "stray").touch()
+    (world.run / "o" / "w.x.y.out").mkdir()
+    (world.run / "s" / "w.0").unlink()
+    (world.run / "s" / "w.0").write_text("no symlink")
+    (world.run / "s" / "nonsense").mkdir()
+    await world.start_keeper()
+    assert pids(await world.ready(), "w") == before
+    assert [path.name for path in (world.run / "s").iterdir()] == ["w.0"]
+    api = await world.call("w", 0)
+    assert await api.pid() == before[0]
+
+
+async def test_a_template_that_still_imports_when_its_keeper_dies_does_not_stay(world: World, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(1000)\n")
+    await world.api.apply(world.spec(worker("w", module="endless", instances=2, cwd=str(tmp_path))))
+    await world.until_logged("w", "importing")
+    (template,) = all_running(world, "w")
+    world.kill_keeper()
+    await world.start_keeper()
+    async with asyncio.timeout(10):
+        while alive(template):  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)

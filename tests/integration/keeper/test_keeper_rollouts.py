@@ -10,10 +10,20 @@ from omnitron.control.keeper import ProcessSpec
 from omnitron.model.health import Health
 from omnitron.model.restart import Backoff, Restart
 
-SLOW = (
-    'import time\nfrom omnitron import rpc, service\ntime.sleep({wait})\nGENERATION = {n}\n\n\n@service("worker@1.0.0")\n\
-class Worker:\n    @rpc\n    async def generation(self) -> int:\n        return GENERATION\n'
-)
+SLOW = """
+import time
+from omnitron import rpc, service
+
+time.sleep({wait})
+GENERATION = {n}
+
+
+@service("worker@1.0.0")
+class Worker:
+    @rpc
+    async def generation(self) -> int:
+        return GENERATION
+"""
 
 
 def code(folder: Path, n: int, wait: float = 0.0) -> Path:
