@@ -191,7 +191,8 @@ def test_a_stopped_process_stays_stopped_over_the_death_of_daemon_and_keeper(sho
     shop.json("plan", str(folder), "--stack", "test")  # starts a daemon that is told nothing new
     shop.wait(lambda: shop.process("shop/http").state == "ready")
     assert shop.process("shop/greeter").state == "stopped"
-    assert answer(shop).status_code == 503
+    refused = shop.cli("call", "Greeter.greet", "you", check=False)
+    assert refused.returncode == 3 and "No replica" in refused.stderr
     shop.act("start", "shop/greeter")
     shop.wait(lambda: answer(shop).status_code == 200)
 
