@@ -1,9 +1,12 @@
 """Measures calls between two processes: the floor and ours, in turns, in one run.
 
-    python benchmarks/rpc/bench_rpc.py [--rounds 3] [--seconds 1.0] [--in-flight 64] [--loop asyncio] [--out FILE]
+    python benchmarks/rpc/bench_rpc.py [--tries 20] [--seconds 0.25] [--in-flight 64] [--loop asyncio] [--json FILE]
 
-Prints a table, and JSON with --out. CPU is user and system time of client and server, per call.
-As a row of a larger comparison this module also has TITLE, DISTS, LOOP, serve(addr, ready) and connect(addr).
+Each try measures both, one right after the other: calls one at a time, then --in-flight at once. What counts are the
+medians of the ratios of the tries, since a shared machine slows both sides of a ratio. It stops when it is quiet: the
+middle half of the ratios of CPU within QUIET of their median, after LEAST_TRIES. CPU is user and system time of client
+and server, per call. As a row of a larger comparison this module also has TITLE, DISTS, LOOP, serve(addr, ready) and
+connect(addr).
 """
 
 import argparse
@@ -27,7 +30,10 @@ from payload import LARGE, SMALL, User
 TITLE = "Omnitron, full path"
 DISTS = ["omnitron", "msgspec"]
 LOOP = "asyncio"
-TICKS = os.sysconf("SC_CLK_TCK")
+KINDS = ("floor", "ours")
+LEAST_TRIES = 6
+QUIET = 0.05
+RATIOS = ("calls_per_s", "seq_calls_per_s", "p50_us", "cpu_us", "seq_cpu_us")
 
 
 def serve(addr, ready):
@@ -68,8 +74,8 @@ def _start_server(kind, path, loop):
 
 
 def _cpu_s(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Of this process and the server, in seconds; nanoseconds precise."""
+    return time.process_time() + int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 async def _sequential(call, value, seconds):
@@ -99,70 +105,103 @@ async def _concurrent(call, value, seconds, in_flight):
     return done, now() - begin
 
 
-async def _round(client, value, pid, args):
+async def _try(client, value, pid, args):
     gc.collect()
-    latencies = sorted(await _sequential(client.call, value, args.seconds))
-    cpu = _cpu_s(pid) + time.process_time()
-    done, took = await _concurrent(client.call, value, args.seconds * 2, args.in_flight)
-    cpu = _cpu_s(pid) + time.process_time() - cpu
+    before = _cpu_s(pid)
+    latencies = await _sequential(client.call, value, args.seconds)
+    between = _cpu_s(pid)
+    done, took = await _concurrent(client.call, value, args.seconds, args.in_flight)
+    after = _cpu_s(pid)
+    count = len(latencies)
+    latencies.sort()
     return {
-        "p50_us": latencies[len(latencies) // 2] / 1e3,
-        "p99_us": latencies[len(latencies) * 99 // 100] / 1e3,
         "calls_per_s": done / took,
-        "cpu_us_per_call": cpu / done * 1e6,
+        "seq_calls_per_s": count / sum(latencies) * 1e9,
+        "p50_us": latencies[count // 2] / 1e3,
+        "p99_us": latencies[count * 99 // 100] / 1e3,
+        "cpu_us": (after - between) / done * 1e6,
+        "seq_cpu_us": (between - before) / count * 1e6,
     }
 
 
 async def _measure(servers, args):
-    rows = {}
+    """Tries by size and kind, after one to warm up; whether it was quiet in the end."""
     clients = {kind: await importlib.import_module(kind).connect(path) for kind, (_, path) in servers.items()}
-    for size, value in (("small", None), ("64k", LARGE)):
-        rounds = {kind: [] for kind in clients}
-        for number in range(args.rounds + 1):
-            for kind, client in clients.items():
-                sent = value or (User(**SMALL) if kind == "ours" else SMALL)
-                result = await _round(client, sent, servers[kind][0], args)
-                if number:  # the first warms up
-                    rounds[kind].append(result)
-        for kind, results in rounds.items():
-            rows[f"{kind} {size}"] = {key: statistics.median(r[key] for r in results) for key in results[0]}
+    values = {"small": {"floor": SMALL, "ours": User(**SMALL)}, "64k": dict.fromkeys(KINDS, LARGE)}
+    tries = {size: {kind: [] for kind in KINDS} for size in values}
+    for number in range(args.tries + 1):
+        for size, of_kind in values.items():
+            for kind in KINDS:
+                result = await _try(clients[kind], of_kind[kind], servers[kind][0], args)
+                if number:
+                    tries[size][kind].append(result)
+        if quiet := number >= LEAST_TRIES and all(_quiet(of_kind) for of_kind in tries.values()):
+            break
     for client in clients.values():
         await client.close()
-    return rows
+    return tries, quiet
 
 
-def _print(rows):
-    print("| path | p50 us | p99 us | calls/s | CPU us/call | of floor | p50 / floor |")
+def _of_floor(of_kind, key):
+    return [ours[key] / floor[key] for floor, ours in zip(of_kind["floor"], of_kind["ours"], strict=True)]
+
+
+def _quiet(of_kind):
+    low, middle, high = statistics.quantiles(_of_floor(of_kind, "cpu_us"), n=4)
+    return high - low <= 2 * QUIET * middle
+
+
+def _summary(tries):
+    """Medians by size and kind, and of the ratios ours / floor."""
+    return {
+        size: {kind: {key: statistics.median(t[key] for t in runs) for key in runs[0]} for kind, runs in kinds.items()}
+        | {"ratio": {key: statistics.median(_of_floor(kinds, key)) for key in RATIOS}}
+        for size, kinds in tries.items()
+    }
+
+
+def _print(summary):
+    print("| path | calls/s | CPU us/call | one at a time: calls/s | p50 us | p99 us | CPU us/call |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for name, row in rows.items():
-        floor = rows["floor " + name.split()[1]]
+    for size, rows in summary.items():
+        for kind in KINDS:
+            row = rows[kind]
+            print(
+                f"| {kind} {size} | {row['calls_per_s']:,.0f} | {row['cpu_us']:.1f} | {row['seq_calls_per_s']:,.0f} | "
+                f"{row['p50_us']:.0f} | {row['p99_us']:.0f} | {row['seq_cpu_us']:.1f} |"
+            )
+        ratio = rows["ratio"]
         print(
-            f"| {name} | {row['p50_us']:.0f} | {row['p99_us']:.0f} | {row['calls_per_s']:,.0f} | "
-            f"{row['cpu_us_per_call']:.1f} | {row['calls_per_s'] / floor['calls_per_s']:.2f} | "
-            f"{row['p50_us'] / floor['p50_us']:.2f} |"
+            f"| ours / floor {size} | {ratio['calls_per_s']:.2f} | {ratio['cpu_us']:.2f} | "
+            f"{ratio['seq_calls_per_s']:.2f} | {ratio['p50_us']:.2f} | | {ratio['seq_cpu_us']:.2f} |"
         )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--tries", type=int, default=20, help="at most")
+    parser.add_argument("--seconds", type=float, default=0.25, help="for each of the four parts of a try and size")
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--loop", default="asyncio", choices=("asyncio", "uvloop"))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = {kind: f"{folder}/{kind}.sock" for kind in ("floor", "ours")}
+        paths = {kind: f"{folder}/{kind}.sock" for kind in KINDS}
         servers = {kind: (_start_server(kind, path, args.loop), path) for kind, path in paths.items()}
         try:
-            rows = _run(_measure(servers, args), args.loop)
+            tries, quiet = _run(_measure(servers, args), args.loop)
         finally:
             for pid, _ in servers.values():
                 os.kill(pid, signal.SIGTERM)
                 os.waitpid(pid, 0)
-    _print(rows)
-    if args.out:
-        args.out.write_text(json.dumps({"python": sys.version.split()[0], "loop": args.loop, "rows": rows}, indent=2))
+    summary, count = _summary(tries), len(tries["small"]["ours"])
+    _print(summary)
+    print(
+        f"{count} tries, {'quiet' if quiet else 'not quiet'} at the end, Python {sys.version.split()[0]}, {args.loop}"
+    )
+    if args.json:
+        about = {"python": sys.version.split()[0], "loop": args.loop, "tries": count, "quiet": quiet}
+        args.json.write_text(json.dumps(about | summary, indent=2))
 
 
 if __name__ == "__main__":
