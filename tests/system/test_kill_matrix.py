@@ -87,8 +87,9 @@ def once(number: int) -> str:
 
 
 def died_in_flight(answer: Answer) -> bool:
-    """Typed, and with the signal, unless the keeper's word was not there within the 0.1 s that a failed call waits, or the
-    keeper had adopted the replica: a status is told only to the parent."""
+    """Typed, and with the signal, unless the keeper's word was not there in the time that a failed call waits, or the
+    keeper had adopted the replica: a status is told only to the parent.
+    """
     known = r"(: killed by SIGKILL|: exit status unknown \(adopted\))?"
     told = re.search(rf"shop/work/\d died while it ran work\S*once{known}\.", json.dumps(answer.body))
     return answer.status == 502 and answer.body["code"] == "worker_died" and told is not None

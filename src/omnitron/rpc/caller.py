@@ -30,7 +30,7 @@ from omnitron.wire.codec import NOT_SENDABLE, encode
 from omnitron.wire.frames import STREAM_WINDOW_ITEMS, Body
 
 MAX_ATTEMPTS: Final = 8
-WORKER_GONE_S: Final = 0.1
+WORKER_GONE_S: Final = 0.5
 """How long a failed call waits to learn what its worker died of."""
 _STOPPED: Final = ("drain", "close")
 WorkerGone = Callable[[str, int], Awaitable[str | None]]
