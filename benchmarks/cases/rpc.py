@@ -22,23 +22,20 @@ SMALL: Final = {
     "active": True, "score": 0.25, "tags": ["alpha", "beta"], "parent": None,
 }  # fmt: skip
 CONNECT_S: Final = 10.0
+Found = dict[str, dict[str, float]]
 
 
 def run(quick: bool) -> list[Row]:
-    found = _ours_and_floor(quick)
-    ours, floor, ours64, floor64 = (found[f"{kind} {size}"] for size in ("small", "64k") for kind in ("ours", "floor"))
+    small, large = _ours_and_floor(quick)
+    ours = small["ours"]
     rows = [
-        Row(name="calls/s, 64 in flight, small", value=ours["calls_per_s"], unit="/s", better="higher", peer=FLOOR,
-            peer_value=floor["calls_per_s"], limit=45_000, ratio_limit=0.6,
-            note="full path: validation, principal, trace, deadline, error mapping"),
-        Row(name="one call at a time, small, p50", value=ours["p50_us"], unit="µs", peer=FLOOR,
-            peer_value=floor["p50_us"], ratio_limit=1.25),
-        Row(name="CPU per call, both processes, small", value=ours["cpu_us_per_call"], unit="µs", peer=FLOOR,
-            peer_value=floor["cpu_us_per_call"]),
-        Row(name="calls/s, 64 in flight, 64 KiB", value=ours64["calls_per_s"], unit="/s", better="higher", peer=FLOOR,
-            peer_value=floor64["calls_per_s"], ratio_limit=0.6),
-        Row(name="one call at a time, 64 KiB, p50", value=ours64["p50_us"], unit="µs", peer=FLOOR,
-            peer_value=floor64["p50_us"]),
+        Row(name="calls/s, 64 in flight, small", unit="/s", better="higher", limit=45_000, ratio_limit=0.6,
+            note="full path: validation, principal, trace, deadline, error mapping", **_pair(small, "calls_per_s")),
+        Row(name="one call at a time, small, p50", unit="µs", ratio_limit=1.25, **_pair(small, "p50_us")),
+        Row(name="CPU per call, both processes, small", unit="µs", **_pair(small, "cpu_us")),
+        Row(name="calls/s, 64 in flight, 64 KiB", unit="/s", better="higher", ratio_limit=0.6,
+            **_pair(large, "calls_per_s")),
+        Row(name="one call at a time, 64 KiB, p50", unit="µs", **_pair(large, "p50_us")),
     ]  # fmt: skip
     for name, ratio in PEERS.items():
         module = importlib.import_module(f"benchmarks.peers.{name}")
@@ -53,19 +50,26 @@ def _beside(title: str, peer: Driven, ours: dict[str, float], ratio: float | Non
         Row(name="calls/s, 64 in flight, small", value=ours["calls_per_s"], unit="/s", better="higher", peer=title,
             peer_value=peer.per_s, ratio_limit=ratio),
         Row(name="one call at a time, small, p50", value=ours["p50_us"], unit="µs", peer=title, peer_value=peer.p50_us),
-        Row(name="CPU per call, both processes, small", value=ours["cpu_us_per_call"], unit="µs", peer=title,
+        Row(name="CPU per call, both processes, small", value=ours["cpu_us"], unit="µs", peer=title,
             peer_value=peer.cpu_us),
     ]  # fmt: skip
 
 
-def _ours_and_floor(quick: bool) -> dict[str, dict[str, float]]:
+def _pair(size: Found, key: str) -> dict[str, Any]:
+    return {
+        "value": size["ours"][key], "peer": FLOOR, "peer_value": size["floor"][key], "paired": size["ratio"][key],
+    }  # fmt: skip
+
+
+def _ours_and_floor(quick: bool) -> tuple[Found, Found]:
+    """(small, 64 KiB), by the script of benchmarks/rpc."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
         script = Path(__file__).parents[1] / "rpc" / "bench_rpc.py"
-        effort = ["--rounds", "1", "--seconds", "0.2"] if quick else ["--rounds", "5", "--seconds", "1.0"]
-        subprocess.run([sys.executable, str(script), *effort, "--out", str(out)], check=True)
-        rows: dict[str, dict[str, float]] = json.loads(out.read_bytes())["rows"]
-        return rows
+        effort = ["--tries", "2", "--seconds", "0.1"] if quick else []
+        subprocess.run([sys.executable, str(script), *effort, "--json", str(out)], check=True)
+        found = json.loads(out.read_bytes())
+        return found["small"], found["64k"]
 
 
 async def _peer(name: str, module: Any, seconds: float) -> Driven:

@@ -20,10 +20,12 @@ COUNT = 20
 
 def run(quick: bool) -> list[Row]:
     times = 2 if quick else 5
-    bare = [asyncio.run(_bare()) for _ in range(times)]
-    warm = [_warm() for _ in range(times)]
-    cold = [_cold() for _ in range(times)]
-    keeper = [asyncio.run(start_twenty()) for _ in range(times)]
+    warm, cold, keeper, bare = [], [], [], []
+    for _ in range(times):  # in turns
+        bare.append(asyncio.run(_bare()))
+        warm.append(_warm())
+        cold.append(_cold())
+        keeper.append(asyncio.run(start_twenty()))
     floor, loop = median(bare), "bare asyncio loop"
     rows = [
         Row(

@@ -21,7 +21,7 @@ def draw(group: Group, folder: Path) -> str | None:
     pygal = importlib.import_module("pygal")
     labels = [f"{row.name} (to {row.peer or 'its target'})" for row in rows]
     best = max(row.factor or 0 for row in rows)
-    scale = {"logarithmic": True, "range": (0.1, best), "y_labels": [t for t in TICKS if t <= best]}
+    scale = {"logarithmic": True, "zero": 0.1, "range": (0.1, best), "y_labels": [t for t in TICKS if t <= best]}
     chart = pygal.HorizontalBar(
         title=f"{group.title}: times as good as the yardstick (1 = equal)",
         style=pygal.style.CleanStyle(

@@ -23,7 +23,7 @@ def table(group: Group, chart: str | None) -> str:
     lines += [
         f"{group.date} UTC, {group.seconds:.0f} s, commit {group.machine.get('commit', '?')}; load average "
         f"{group.load_before:.1f} before and {group.load_after:.1f} after, others used {group.busy:.0%} of the machine "
-        "just before."
+        f"just before; priority {group.machine.get('priority', 'normal')}."
     ]
     return "\n".join([*lines, *(["", f"![{group.title}]({chart})"] if chart else []), ""])
 
@@ -45,16 +45,23 @@ def _line(row: Row) -> str:
 def verdict(groups: Sequence[Group]) -> str:
     """One paragraph: how many targets are met, and which are not."""
     rows = [(group, row) for group in groups for row in group.rows if row.met is not None]
-    missed = [f"{group.name}: {row.name} ({show(row.value)} {row.unit})" for group, row in rows if not row.met]
+    missed = [f"{group.name}: {row.name} ({_found(row)})" for group, row in rows if not row.met]
     text = f"{len(rows) - len(missed)} of {len(rows)} targets met."
     failed = [group.name for group in groups if group.failed]
     text += f" Not met: {'; '.join(missed)}." if missed else ""
     return text + (f" Failed, so not measured: {', '.join(failed)}." if failed else "")
 
 
+def _found(row: Row) -> str:
+    beside = f", {show(row.ratio)} × {row.peer}" if row.ratio is not None else ""
+    return f"{show(row.value)} {row.unit}{beside}; wanted {row.target}"
+
+
 def machine(groups: Sequence[Group]) -> str:
     found = groups[-1].machine if groups else {}
-    versions = ", ".join(f"{name} {value}" for name, value in found.items() if name not in ("cpu", "commit"))
+    versions = ", ".join(
+        f"{name} {value}" for name, value in found.items() if name not in ("cpu", "commit", "priority")
+    )
     return f"{found.get('cpu', '')}, {versions}."
 
 

@@ -9,8 +9,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a table.
 
     value: ours. p95: of the same measurements, where single ones were taken. peer, peer_value: the floor or another
-    tool, measured in the same run, in the same unit. limit: what the value should not be worse than. ratio_limit: what
-    ours / the peer's should not be worse than. note: what one must know to read it.
+    tool, measured in the same run, in the same unit. paired: the median of the ratios of pairs measured one right after
+    the other, where there are such; it stands for the ratio of the two figures. limit: what the value should not be
+    worse than. ratio_limit: what ours / the peer's should not be worse than. note: what one must know to read it.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     peer: str = ""
     peer_value: float | None = None
+    paired: float | None = None
     limit: float | None = None
     ratio_limit: float | None = None
     note: str = ""
@@ -27,6 +29,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ratio(self) -> float | None:
         """Ours / the peer's."""
+        if self.paired is not None:
+            return self.paired
         return self.value / self.peer_value if self.peer_value else None
 
     @property
@@ -48,10 +52,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def factor(self) -> float | None:
         """How many times as good as the yardstick, the peer or else the target; 1 is equal."""
-        other = self.peer_value if self.peer_value is not None else self.limit
-        if not other or not self.value:
+        ratio = self.ratio if self.peer_value is not None else self.value / self.limit if self.limit else None
+        if not ratio:
             return None
-        return other / self.value if self.better == "lower" else self.value / other
+        return 1 / ratio if self.better == "lower" else ratio
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

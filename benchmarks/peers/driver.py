@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -30,13 +31,12 @@ def cpu_s(pid: int) -> float:
 
 
 async def drive(call: Call, seconds: float, servers: Sequence[int]) -> Driven:
-    """The best of ROUNDS, after a warm-up: neighbours make a round slower, nothing makes it faster."""
+    """Medians of ROUNDS, after a warm-up."""
     await _concurrent(call, seconds / 4)
-    rounds = [await _round(call, seconds / ROUNDS, [os.getpid(), *servers]) for _ in range(ROUNDS)]
-    return Driven(
-        p50_us=min(r.p50_us for r in rounds), p99_us=min(r.p99_us for r in rounds),
-        per_s=max(r.per_s for r in rounds), cpu_us=min(r.cpu_us for r in rounds),
-    )  # fmt: skip
+    rounds = [
+        msgspec.structs.astuple(await _round(call, seconds / ROUNDS, [os.getpid(), *servers])) for _ in range(ROUNDS)
+    ]
+    return Driven(*(median(values) for values in zip(*rounds, strict=True)))
 
 
 async def _round(call: Call, seconds: float, pids: Sequence[int]) -> Driven:

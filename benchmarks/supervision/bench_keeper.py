@@ -36,6 +36,7 @@ class W:
     async def hello(self) -> str: return "hello"
 """
 LINES = 200_000
+UNTIL_S = 60.0
 
 
 class Bench:
@@ -49,13 +50,19 @@ class Bench:
         )  # fmt: skip
 
     async def until(self, kind: str, count: int, after: int = 0) -> list[Any]:
-        """That many events of a kind."""
-        found = []
-        async for event in self.api.events(after):
-            if event.kind == kind:
-                found.append(event)
-                if len(found) == count:
-                    break
+        """That many events of a kind; RuntimeError with the keeper's account if they do not come."""
+        found: list[Any] = []
+        try:
+            async with asyncio.timeout(UNTIL_S):
+                async for event in self.api.events(after):
+                    if event.kind == kind:
+                        found.append(event)
+                        if len(found) == count:
+                            break
+        except TimeoutError:
+            log = (self.home.root / "keeper.log").read_text()[-500:]
+            text = f"{len(found)} of {count} {kind} within {UNTIL_S:.0f} s"
+            raise RuntimeError(f"{text}: {await self.api.status()}\n{log}") from None
         return found
 
 

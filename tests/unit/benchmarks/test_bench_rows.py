@@ -44,7 +44,7 @@ def test_twice_as_good_is_two_whether_less_or_more_is_better() -> None:
 def test_what_was_missed_and_what_failed_is_said_first() -> None:
     missed = group(Row(name="p50", value=9, unit="ms", limit=5), Row(name="p99", value=9, unit="ms", limit=50))
     text = report.verdict([missed, msgspec.structs.replace(group(failed="exit code 1"), name="pool")])
-    assert text == "1 of 2 targets met. Not met: rpc: p50 (9.00 ms). Failed, so not measured: pool."
+    assert text == "1 of 2 targets met. Not met: rpc: p50 (9.00 ms; wanted ≤ 5.00 ms). Failed, so not measured: pool."
 
 
 def test_a_table_shows_the_load_it_was_taken_under() -> None:
