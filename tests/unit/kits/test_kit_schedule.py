@@ -36,9 +36,9 @@ def test_a_firing_decided_before_is_not_to_be_had_also_when_its_row_is_gone(ledg
 
 def test_overlap_decides_what_happens_while_the_last_run_goes_on(ledger: Ledger) -> None:
     assert ledger.claim("j", START + 10, "a", "skip", START + 10) == "running"
-    assert ledger.claim("j", START + 20, "b", "skip", START + 20) == "skipped"
-    assert ledger.claim("j", START + 21, "b", "queue", START + 21) == "queued"
-    assert ledger.claim("j", START + 22, "b", "allow", START + 22) == "running"
+    assert ledger.claim("j", START + 11, "b", "skip", START + 11) == "skipped"
+    assert ledger.claim("j", START + 12, "b", "queue", START + 12) == "queued"
+    assert ledger.claim("j", START + 13, "b", "allow", START + 13) == "running"
 
 
 def test_queued_firings_run_one_after_the_other_in_their_order(ledger: Ledger) -> None:
@@ -63,9 +63,9 @@ def test_queue_and_parallel_runs_are_bounded(ledger: Ledger) -> None:
 def test_a_firing_whose_holder_died_is_lost_or_run_by_another(ledger: Ledger) -> None:
     ledger.claim("j", START + 10, "dead", "skip", START + 10)
     ledger.claim("j", START + 11, "alive", "allow", START + 11)
-    ledger.renew("alive", START + LEASE_S)
-    late = START + LEASE_S + 20
-    assert ledger.orphans("j", "heir", START + 20, retry=True) == []
+    ledger.renew("alive", START + 10 + LEASE_S)
+    late = START + 10 + 1.5 * LEASE_S
+    assert ledger.orphans("j", "heir", START + 10 + LEASE_S / 2, retry=True) == []
     assert ledger.orphans("j", "heir", late, retry=True) == [START + 10]
     assert ledger.orphans("j", "other", late, retry=True) == []
     assert ledger.orphans("j", "other", late + 2 * LEASE_S, retry=False) == [START + 10, START + 11]

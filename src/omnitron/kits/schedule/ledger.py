@@ -24,7 +24,7 @@ import msgspec
 from omnitron.base.errors import OperationError
 from omnitron.declare.schedule import Overlap
 
-LEASE_S: Final = 30.0
+LEASE_S: Final = 6.0
 HISTORY: Final = 100  # rows kept per job
 QUEUE_LIMIT: Final = 32  # waiting firings of a job with overlap="queue"; more are skipped
 ALLOW_LIMIT: Final = 16  # runs at once of a job with overlap="allow"; more are skipped
