@@ -1,8 +1,8 @@
 """What a keeper and a template say to each other, as JSON in sequenced packets over a socket pair.
 
-    template -> keeper   Loaded, once: the module is imported, or why the template can not be used
-    keeper -> template   Fork, with descriptors attached: stdout, stderr, control, then http and websocket if any
-    template -> keeper   Forked, one answer for each order, in order
+template -> keeper   Loaded, once: the module is imported, or why the template can not be used
+keeper -> template   Fork, with descriptors attached: stdout, stderr, control, then http and websocket if any
+template -> keeper   Forked, one answer for each order, in order
 """
 
 from typing import Final

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from market.feeds import EXCHANGES
 from market.recordings import load
 from market.trades import Trade

@@ -6,9 +6,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from market.candles import INTERVALS_US, Totals, candle_json, candle_of, candles, start_us, total, total_of
 from market.trades import Trade, order_key, unique
-
 from omnitron.base.errors import InvalidArguments
 
 amounts = st.integers(1, 10**12).map(lambda n: Decimal(n).scaleb(-8))

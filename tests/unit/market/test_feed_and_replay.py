@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import InvalidStatus
+
 from market.feeds import EXCHANGES
 from market.feeds.addresses import parse_feeds
 from market.feeds.client import BACKOFF_MAX_S, FeedStats, backoff_s, run_feed
 from market.recordings import Session, load
 from market.replay import Pace, Replay, main, replaying
 from market.trades import Trade, unique
-from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import InvalidStatus
-
 from omnitron.base.clock import SystemClock
 from omnitron.base.errors import DefinitionError, NotFound, OperationError
 from omnitron.base.rand import SeededRand

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market.decimals import EXACT, decode, number, plain, ratio
 from market.times import ISO, MAX_TIME_US, MICROS, MILLIS, SECONDS
 

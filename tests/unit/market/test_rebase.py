@@ -4,12 +4,13 @@ from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
+
 from market.feeds import EXCHANGES
 from market.rebase import Timeline, drift
 from market.recordings import load
 from market.replay import Pace, Replay, replaying
 from market.trades import Trade, unique
-from websockets.asyncio.client import connect
 
 names = pytest.mark.parametrize("name", sorted(EXCHANGES))
 LAP = 56_000_000

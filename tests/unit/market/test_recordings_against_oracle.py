@@ -6,6 +6,7 @@ from pathlib import Path
 
 import oracle
 import pytest
+
 from market.candles import candle_json, candle_of, candles, start_us, total, total_of, vwap_json, vwap_of
 from market.feeds import EXCHANGES
 from market.recordings import load
