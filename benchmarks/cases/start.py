@@ -35,7 +35,7 @@ def run(quick: bool) -> list[Row]:
             peer=loop,
             peer_value=floor,
             limit=60,
-            note="through the API: plan, save, apply, start, report; the definition is already read",
+            note="through the API: plan, save, apply, start, look after 20 ms whether they stay up, report",
         ),
         Row(name="first `apply` to a warm keeper", value=median(keeper), unit="ms", peer=loop, peer_value=floor),
     ]
