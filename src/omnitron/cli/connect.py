@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from omnitron.base.errors import DaemonUnreachable, OperationError, Unavailable
-from omnitron.base.home import Home, make_private
+from omnitron.base.home import Home, make_private, unusable
 from omnitron.control.daemon import DAEMON_SERVICE, DaemonInfo, Plan, Progress, Status, Why
 from omnitron.control.events import Event
 from omnitron.control.keeper import ServiceEndpoints
@@ -18,6 +18,7 @@ from omnitron.rpc.blocking import BlockingClient
 T = TypeVar("T")
 CALL_TIMEOUT_S: Final = 30.0
 START_TIMEOUT_S: Final = 20.0
+EXIT_TAKEN: Final = 3  # of a daemon whose home another one has
 
 
 class Daemon:
@@ -105,16 +106,7 @@ def connect_or_start(home: Home | None = None) -> Iterator[Daemon]:
 def start_daemon(home: Home) -> None:
     """Start a daemon in a session of its own and wait until it answers."""
     make_private(home.root)
-    with open(home.daemon_log, "ab") as log:
-        offset = log.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "omnitron.daemon", "--home", str(home.root)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-        )
+    process, offset = _spawn(home)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
@@ -123,8 +115,9 @@ def start_daemon(home: Home) -> None:
                 return
         except DaemonUnreachable:
             ended = process.poll()
-        # Another `up` may have won the race: then ours ends with "already running" and theirs answers.
-        if ended not in (None, 3):
+        if ended == EXIT_TAKEN:  # by one that another command has started, and then it answers soon, or that is ending
+            process, offset = _spawn(home)
+        elif ended is not None:
             break
         time.sleep(0.005)
     with open(home.daemon_log, "rb") as log:
@@ -135,3 +128,16 @@ def start_daemon(home: Home) -> None:
         f"Its log {home.daemon_log} ends:\n{tail}",
         remedy="Mend what the log names, then try again; `omnitron doctor` checks the machine.",
     )
+
+
+def _spawn(home: Home) -> tuple["subprocess.Popen[bytes]", int]:
+    """A new daemon, and where its part of the log begins."""
+    command = [sys.executable, "-m", "omnitron.daemon", "--home", str(home.root)]
+    try:
+        with open(home.daemon_log, "ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+            )
+            return process, log.tell()
+    except OSError as error:
+        raise unusable(error, home.root) from None

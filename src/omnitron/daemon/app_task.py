@@ -26,6 +26,7 @@ MAILBOX: Final = 256  # messages waiting
 CALL_TIMEOUT_S: Final = 10.0  # of calls a keeper answers at once
 END_MARGIN_S: Final = 15.0  # a keeper's own time, beyond what its replicas may take to stop
 END_PER_PROCESS_S: Final = 60.0  # the keeper has limits of its own; this one is for a keeper that hangs
+TRIES: Final = 3  # of telling a keeper its spec, when it dies over it
 CATCH_UP_S: Final = 0.005
 KILL_TIMEOUT_S: Final = 10.0
 STEADY_S: Final = 60.0  # a keeper that lived this long is lost for the first time again
@@ -173,10 +174,7 @@ class AppTask:
         if spec is None:
             return
         try:
-            if not await self._find():
-                self._connected(await self._keepers.start(self.stack, self.app))
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self.keeper.apply(spec)
+            await self._apply(spec)
         except (CallError, OperationError, TimeoutError) as error:
             self.problem = str(error) or f"its keeper does not answer within {CALL_TIMEOUT_S:g} s"
             if self._keeper is None:  # a lost one calls for another try by itself
@@ -184,6 +182,17 @@ class AppTask:
                 self._again()
             raise
         self.problem = ""
+
+    async def _apply(self, spec: AppSpec) -> None:
+        for tries_left in reversed(range(TRIES)):
+            if not await self._find():
+                self._connected(await self._keepers.start(self.stack, self.app))
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    return await self.keeper.apply(spec)
+            except CallError:
+                if not tries_left or (self._keeper is not None and not self._keeper.gone):
+                    raise
 
     async def _end(self, kill: bool) -> None:
         if not await self._find() or self._keeper is None:

@@ -68,8 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"omnitron daemon: {unusable(error, home.root)}", file=sys.stderr)
         return EXIT_FAILED
-    os.close(lock)
-    return 0
+    return 0  # the lock is let go of by our very end: who gets it may count on that
 
 
 def take_lock(home: Home) -> int:

@@ -19,6 +19,7 @@ from omnitron.supervise.processinfo import is_alive
 MODULE: Final = "omnitron.supervise.keeper"
 DIAL_TIMEOUT_S: Final = 2.0  # a keeper that lives answers at once
 START_TIMEOUT_S: Final = 20.0  # until a new keeper listens
+MAX_KILLED: Final = 2  # times a new keeper may be killed by a signal before it listens, and be started again at once
 DIAL_EVERY_S: Final = 0.005
 LONG_S: Final = 24 * 3600.0  # of calls that end when something is ready or stopped; their callers bound them
 LOG_TAIL: Final = 2_000  # bytes of a keeper's log in an error
@@ -68,12 +69,14 @@ class Keepers:
         make_private(self._home.run_dir(stack, app))
         log = self._home.keeper_log(stack, app)
         make_private(log.parent)
-        child = self._spawn(stack, app, log)
+        child, killed = self._spawn(stack, app, log), 0
         deadline = self._clock.monotonic() + START_TIMEOUT_S
         while self._clock.monotonic() < deadline:
             if (keeper := await self.find(stack, app)) is not None:
                 return keeper
-            if child.poll() is not None:
+            if (child.poll() or 0) < 0 and killed < MAX_KILLED:
+                child, killed = self._spawn(stack, app, log), killed + 1
+            elif child.poll() is not None:
                 raise _not_started(app, f"ended with exit code {child.returncode}", log)
             await asyncio.sleep(DIAL_EVERY_S)
         child.kill()

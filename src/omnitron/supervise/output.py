@@ -111,11 +111,14 @@ class _Pipe:
             return 0
         if not data:  # no writer is left; the descriptor would be readable for ever
             self._stop_reading()
+            self._write(self._encoder.finish(self._clock.now()))
             return 0
-        records = self._encoder.feed(data, self._clock.now())
+        self._write(self._encoder.feed(data, self._clock.now()))
+        return len(data)
+
+    def _write(self, records: bytes) -> None:
         if records:
             self._writer.write(records)
-        return len(data)
 
     def _stop_reading(self) -> None:
         if self._reading:
@@ -127,9 +130,7 @@ class _Pipe:
         while left > 0 and (got := self._read()):
             left -= got
         self._stop_reading()
-        rest = self._encoder.finish(self._clock.now())
-        if rest:
-            self._writer.write(rest)
+        self._write(self._encoder.finish(self._clock.now()))
         os.close(self._descriptor)
 
 
