@@ -146,7 +146,9 @@ class Connection(Pipe):
         size = len(body)
         if size > self._max_body_bytes:
             raise too_large(size, self.max_frame_bytes, f"The answer of {title}")
-        self._out += (_pack_head(size + LEAST_LENGTH, kind, call_id), body)
+        out = self._out
+        out.append(_pack_head(size + LEAST_LENGTH, kind, call_id))
+        out.append(body)
         self._out_bytes += size + HEAD_BYTES
         if kind != ITEM:
             self.calls.pop(call_id, None)

@@ -49,7 +49,9 @@ class Pipe(asyncio.Protocol):
 
     def send(self, head: bytes, body: Body = b"") -> None:
         """Queue a frame for the end of this turn of the loop."""
-        self._out += (head, body)
+        out = self._out
+        out.append(head)
+        out.append(body)
         self._out_bytes += len(head) + len(body)
         if not self._scheduled:
             self._schedule()

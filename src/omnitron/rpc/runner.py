@@ -7,7 +7,7 @@ If it waits, the lane goes on with it and is its alone from then on, so that tim
 mean what they should.
 
 No call sees a context variable that another one has set: after each call its context is compared with what it was
-before (both are immutable trees, so that is one comparison of pointers), and a lane never uses a changed one again.
+before, which is one comparison of pointers if nothing was set, and a lane never uses one again that differs.
 
 `asyncio._enter_task` and `_leave_task` are what asyncio documents for other implementations of tasks ("Extending").
 """
@@ -21,7 +21,6 @@ from types import coroutine
 from typing import Any, Final, Protocol
 
 from omnitron.base.clock import Clock
-from omnitron.rpc.context import CallContext, set_current_call
 
 MAX_IDLE_LANES: Final = 4
 MORE_LANES: Final = 2
@@ -29,22 +28,29 @@ MORE_LANES: Final = 2
 Task = asyncio.Task[None]
 
 
-class Runnable(Protocol):
-    context: CallContext
-    task: Task | None
+CLEAN: Final = object()
+CHANGED: Final = object()
+Calls = Callable[[], Generator[Any, Any, None]]
+"""A generator that is sent a call, runs it, and yields CLEAN, or CHANGED if its context is not what it was before.
 
-    def run(self) -> Coroutine[Any, Any, None]:
-        """All there is to do; raises nothing."""
+What the call awaits it yields too. It raises nothing that is an Exception.
+"""
+
+
+class Runnable(Protocol):
+    task: Task | None
 
 
 class _Lane:
     """An idle task. It waits for `go`, then goes on with the call that has begun on it and now waits for `awaited`."""
 
-    __slots__ = ("awaited", "calls", "go", "in_context", "send", "task", "waits")
+    __slots__ = ("awaited", "go", "in_context", "make_calls", "send", "task", "throw", "waits")
     task: Task
     send: Callable[[Any], Any]
+    throw: Callable[[Any], Any]
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, make_calls: Calls) -> None:
+        self.make_calls = make_calls
         self.go: asyncio.Future[None] = loop.create_future()
         self.waits = False
         self.awaited: Any = None
@@ -52,8 +58,8 @@ class _Lane:
 
     def renew(self) -> None:
         """Take a fresh context."""
-        self.calls, self.in_context = _calls(), copy_context().run
-        self.send = self.calls.send
+        calls, self.in_context = self.make_calls(), copy_context().run
+        self.send, self.throw = calls.send, calls.throw
         self.in_context(self.send, None)
 
     def begin(self, call: Runnable) -> bool:
@@ -64,9 +70,9 @@ class _Lane:
         except BaseException:
             self.renew()
             raise
-        if awaited is _CLEAN:
+        if awaited is CLEAN:
             return False
-        if awaited is _CHANGED:
+        if awaited is CHANGED:
             self.renew()
             return False
         self.waits = True
@@ -75,32 +81,13 @@ class _Lane:
     @coroutine
     def rest(self) -> Generator[Any, Any, None]:
         """What is left of the call that waits."""
-        while self.awaited is not _CLEAN and self.awaited is not _CHANGED:
+        while self.awaited is not CLEAN and self.awaited is not CHANGED:
             try:
                 got = yield self.awaited
             except BaseException as error:
-                self.awaited = self.in_context(self.calls.throw, error)
+                self.awaited = self.in_context(self.throw, error)
             else:
                 self.awaited = self.in_context(self.send, got)
-
-
-_CLEAN: Final = object()
-_CHANGED: Final = object()
-
-
-@coroutine
-def _calls() -> Generator[Any, Any, None]:
-    """One call after the other, each in this context; yields what became of that."""
-    ended = _CLEAN
-    while True:
-        call: Runnable = yield ended
-        set_current_call(call.context)
-        before = copy_context()
-        yield from call.run()
-        try:
-            ended = _CLEAN if copy_context() == before else _CHANGED
-        except Exception:  # of a value that can not be compared: so it is not the one that was there
-            ended = _CHANGED
 
 
 class Runner:
@@ -110,8 +97,8 @@ class Runner:
     one look at the clock and not two.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._loop, self._clock = loop, clock
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, make_calls: Calls) -> None:
+        self._loop, self._clock, self._make_calls = loop, clock, make_calls
         self.now = 0.0
         self._todo: deque[Runnable] = deque()
         self._current: _Lane | None = None
@@ -163,7 +150,7 @@ class Runner:
 
     def _start_lanes(self, count: int) -> None:
         for _ in range(min(count, len(self._todo) - self._starting)):
-            lane = _Lane(self._loop)
+            lane = _Lane(self._loop, self._make_calls)
             self._starting += 1
             lane.task = self.start(self._run(lane), "rpc calls")
 

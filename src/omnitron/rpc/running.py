@@ -1,16 +1,17 @@
 """One call while it is on the server: waiting, running, answered.
 
-Its life: `admit` through the method's gates, `run`, exactly one answer, leave the gates. The answer may come
+Its life: `admit` through the method's gates, `run_calls`, exactly one answer, leave the gates. The answer may come
 before the code has ended (deadline, drain, caller gone); the slot stays taken until it has ended.
 """
 
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Coroutine, Generator
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
+from types import coroutine
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from omnitron.base.clock import Clock
 from omnitron.base.errors import Cancelled, DeadlineExceeded, InvalidResult, OmnitronError, RemoteError
 from omnitron.rpc.context import CallContext, set_current_call
-from omnitron.rpc.runner import Runner
+from omnitron.rpc.runner import CHANGED, CLEAN, Runner
 from omnitron.rpc.served import Interceptor, Invocation, Proceed, Served
 from omnitron.wire.codec import NOT_SENDABLE, encode
 from omnitron.wire.frames import END, ITEM, REPLY, STREAM_WINDOW_ITEMS, Body
@@ -113,38 +114,16 @@ class Call(msgspec.Struct, eq=False):
 
     # -- while it runs
 
-    async def run(self) -> None:
-        method = self.method
-        self.begun, self.started = True, self.host.runner.now
-        try:
-            if not self.answered:  # else it was stopped before its first step
-                args = method.decode(self.args)
-                if method.direct:
-                    result = await method.function(*args)
-                else:
-                    result = await self._indirect(Invocation(method.contract, args, self.context))
-            if not self.answered:
-                try:
-                    body = encode(result)
-                except NOT_SENDABLE as error:
-                    raise self._not_sendable(error) from error
-                self.conn.answer(REPLY, self.call_id, body, method.title)
-                self.answered = True
-        except BaseException as error:
-            self._raised(error)
-        else:
-            self._free() if self.thread is None else self._ended()
-
     async def _stream(self) -> None:
         self.begun = True
         self.started = self.host.clock.monotonic()
-        method, context = self.method, self.context
+        method = self.method
         try:
             if self.answered:
-                return self._ended()
+                return self.ended()
             args = method.decode(self.args)
-            set_current_call(context)
-            items = await self._indirect(Invocation(method.contract, args, context))
+            set_current_call(self.context)
+            items = await self.indirect(args)
             try:
                 await self._send_items(items)
             finally:
@@ -154,9 +133,9 @@ class Call(msgspec.Struct, eq=False):
                 self.conn.answer(END, self.call_id, b"", method.title)
                 self.answered = True
         except BaseException as error:
-            self._raised(error)
+            self.raised(error)
         else:
-            self._ended()
+            self.ended()
 
     async def _send_items(self, items: AsyncIterable[Any]) -> None:
         async for item in items:
@@ -179,8 +158,9 @@ class Call(msgspec.Struct, eq=False):
         if self.waker is not None and not self.waker.done():
             self.waker.set_result(None)
 
-    async def _indirect(self, invocation: Invocation) -> Any:
+    async def indirect(self, args: tuple[Any, ...]) -> Any:
         """Through the interceptors, into a thread, or with keyword arguments; a stream's result is its iterator."""
+        invocation = Invocation(self.method.contract, args, self.context)
 
         async def target() -> Any:
             if self.method.threaded:
@@ -199,10 +179,18 @@ class Call(msgspec.Struct, eq=False):
 
     # -- answers
 
+    def reply(self, result: Any) -> None:
+        try:
+            body = encode(result)
+        except NOT_SENDABLE as error:
+            raise self._not_sendable(error) from error
+        self.conn.answer(REPLY, self.call_id, body, self.method.title)
+        self.answered = True
+
     def _not_sendable(self, error: Exception) -> InvalidResult:
         return InvalidResult(f"{self.method.title} returned something that can not be sent: {error}.")
 
-    def _raised(self, error: BaseException) -> None:
+    def raised(self, error: BaseException) -> None:
         """The code has ended with an error."""
         self.failed = True
         if not self.answered:
@@ -210,7 +198,7 @@ class Call(msgspec.Struct, eq=False):
                 self.fail(Cancelled(f"{self.method.title} was cancelled while it ran."))
             else:
                 self.fail(_as_error(error, self.method.title))
-        self._ended()
+        self.ended()
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
 
@@ -246,7 +234,8 @@ class Call(msgspec.Struct, eq=False):
             details={"method": self.method.title},
         )
 
-    def _ended(self) -> None:
+    def ended(self) -> None:
+        """Free its places when its code has ended."""
         if self.thread is not None and not self.thread.done():
             loop = self.host.loop  # a thread can not be interrupted: its slot is free when it is through
             self.thread.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._free))
@@ -273,6 +262,33 @@ class Call(msgspec.Struct, eq=False):
         for gate in passed:
             if (successor := gate.leave()) is not None:
                 self.host.loop.call_soon(successor.next_gate)
+
+
+@coroutine
+def run_calls() -> Generator[Any, Any, None]:
+    """Unary calls, one after the other; see `runner.Calls`."""
+    ended = CLEAN
+    while True:
+        call: Call = yield ended
+        set_current_call(call.context)
+        before = copy_context()
+        method = call.method
+        call.begun, call.started = True, call.host.runner.now
+        try:
+            if not call.answered:  # else it was stopped before its first step
+                args = method.decode(call.args)
+                coro: Coroutine[Any, Any, Any] = method.function(*args) if method.direct else call.indirect(args)
+                result = yield from coro
+                if not call.answered:
+                    call.reply(result)
+        except BaseException as error:
+            call.raised(error)
+        else:
+            call.ended()
+        try:
+            ended = CLEAN if copy_context() == before else CHANGED
+        except Exception:  # of a value that can not be compared: so it is not the one that was there
+            ended = CHANGED
 
 
 def _as_error(error: BaseException, title: str) -> OmnitronError:

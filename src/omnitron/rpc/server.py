@@ -17,7 +17,7 @@ from omnitron.rpc.connection import Connection
 from omnitron.rpc.contract import ServiceContract
 from omnitron.rpc.moved import Moved
 from omnitron.rpc.runner import Runner
-from omnitron.rpc.running import Call
+from omnitron.rpc.running import Call, run_calls
 from omnitron.rpc.served import Interceptor, MethodStats, Served, serve_method
 from omnitron.wire.envelope import MAX_METHODS, Hello, Offer
 from omnitron.wire.frames import GOAWAY, MAX_FRAME_BYTES, frame
@@ -79,7 +79,7 @@ class RpcServer:
         self.methods: list[Served] = []
         self.connections: set[Connection] = set()
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.runner = Runner(self.loop, self.clock)
+        self.runner = Runner(self.loop, self.clock, run_calls)
         self.draining = self.closed_to_calls = False
         self._max_frame_bytes = max_frame_bytes
         self._gate: Gate[Call] = Gate(f"The replica {name}".rstrip(), concurrency, queue_limit)

@@ -11,6 +11,7 @@ from omnitron.wire.frames import HEAD_BYTES, PROTOCOL, Body
 _CALL: Final = Struct("<IBIHIH")
 _CALL_TAIL: Final = Struct("<HIH")
 _CALL_TAIL_BYTES: Final = _CALL_TAIL.size
+_pack_call, _unpack_call_tail = _CALL.pack, _CALL_TAIL.unpack_from
 _CALL_EXTRA: Final = HEAD_BYTES - 4 + _CALL_TAIL_BYTES
 _CREDIT: Final = Struct("<I")
 _CALL_KIND: Final = 2
@@ -90,19 +91,18 @@ def encode_context(context: Context) -> bytes:
 def call_head(call_id: int, method_id: int, deadline_ms: int, context: Body, args_bytes: int) -> bytes:
     """All of a CALL in front of its arguments. deadline_ms: from now, 0 is none."""
     length = _CALL_EXTRA + len(context) + args_bytes
-    packed = _CALL.pack(length, _CALL_KIND, call_id, method_id, deadline_ms, len(context))
+    packed = _pack_call(length, _CALL_KIND, call_id, method_id, deadline_ms, len(context))
     return packed + context if context else packed
 
 
 def parse_call(body: Body) -> tuple[int, int, Body, Body]:
     """Method id, deadline in ms (0 is none), context (may be empty), arguments."""
-    if len(body) <= _CALL_TAIL_BYTES:
-        raise InternalError("A CALL without arguments was received: the other side does not speak this protocol.")
-    method_id, deadline_ms, context_bytes = _CALL_TAIL.unpack_from(body)
-    if not context_bytes:
-        return method_id, deadline_ms, b"", body[_CALL_TAIL_BYTES:]
-    start = _CALL_TAIL_BYTES + context_bytes
-    return method_id, deadline_ms, body[_CALL_TAIL_BYTES:start], body[start:]
+    if len(body) > _CALL_TAIL_BYTES:
+        method_id, deadline_ms, context_bytes = _unpack_call_tail(body)
+        start = _CALL_TAIL_BYTES + context_bytes
+        if args := body[start:]:
+            return method_id, deadline_ms, body[_CALL_TAIL_BYTES:start] if context_bytes else b"", args
+    raise InternalError("A CALL without arguments was received: the other side does not speak this protocol.")
 
 
 def encode_credit(items: int) -> bytes:

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,6 +44,18 @@ class Model(pydantic.BaseModel):
 
 class OutOfStock(CallError):
     code = "test_out_of_stock"
+
+
+LEFT_BEHIND: ContextVar[Any] = ContextVar("left_behind", default=None)
+
+
+class Incomparable:
+    """As an array of numpy is."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
 
 
 @service("work@1.0.0")
@@ -163,6 +176,15 @@ class Work:
         assert call is not None
         subject = call.principal.subject if call.principal else None
         return [call.caller, subject, call.trace, call.baggage.get("tenant")]
+
+    @rpc
+    async def leave_behind(self, wait: bool) -> bool:
+        """Set a context variable; whether another call had."""
+        found = LEFT_BEHIND.get() is not None
+        LEFT_BEHIND.set(Incomparable())
+        if wait:
+            await asyncio.sleep(0)
+        return found
 
     @rpc
     async def time_left(self) -> float | None:

@@ -283,6 +283,14 @@ async def test_principal_trace_and_baggage_reach_the_method(serve):
         assert await work.who_calls() == ["test/http/0", "u1", "00-a-b-01", "t"]
 
 
+@pytest.mark.parametrize("wait", [False, True])
+async def test_no_call_sees_a_context_variable_of_another(serve, wait):
+    _, path = await serve(Work())
+    work, _ = await connect(path, Work)
+    for _ in range(3):
+        assert not any(await asyncio.gather(*(work.leave_behind(wait) for _ in range(4))))
+
+
 async def test_a_call_has_no_more_time_than_the_call_it_is_part_of(serve):
     _, path = await serve(Work())
     work, link = await connect(path, Work)
