@@ -1,6 +1,7 @@
 """A hostile world: homes removed, files damaged, programs that do what they should not. Nothing may hang or be left."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from omnitron.logs.record import MAX_LINE
 from omnitron.testing.real import RealSystem
 
 
@@ -62,6 +64,7 @@ def background(system: RealSystem, *arguments: str) -> subprocess.Popen[str]:
 
 
 def begun(system: RealSystem, count: int) -> bool:
+    """At least so many replicas run."""
     return sum(len(pids) for pids in system.census.replicas().values()) >= count
 
 
@@ -109,6 +112,33 @@ def test_a_home_that_can_not_be_used_is_explained(system: RealSystem, tmp_path: 
     done = system.cli("up", str(path), check=False)
     assert done.returncode == 1 and "fix:" in done.stderr and "Traceback" not in done.stderr
     root.unlink()
+
+
+def test_a_home_where_nothing_can_be_written_is_explained(system: RealSystem, tmp_path: Path) -> None:
+    up = [sys.executable, "-m", "omnitron", "up", str(define(tmp_path, SLEEPER))]
+    daemon = [sys.executable, "-m", "omnitron.daemon", "--home", str(system.home.root), "--foreground"]
+    nowhere = {**system.env, "OMNITRON_HOME": "/proc/omnitron"}
+    for env, command in ((nowhere, up), (system.env, ["/bin/sh", "-c", 'ulimit -f 4; exec "$@"', "sh", *daemon])):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+        assert str(env["OMNITRON_HOME"]) in done.stderr and ("fix:" in done.stderr or "disk" in done.stderr)
+
+
+def test_a_disk_that_becomes_full_stops_nothing(system: RealSystem, tmp_path: Path) -> None:
+    system.up(define(tmp_path, sh("p", "while :; do echo line; sleep 0.05; done"), sh("q", "exec sleep 1000")))
+    books = [system.pid("daemon"), system.pid("keeper:a")]
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in books}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    killed = system.kill("a/q/0")
+    system.wait(lambda: system.replica("a/q/0").pid not in (killed, None))
+    refused = system.act("stop", "a/q", check=False)
+    assert refused.returncode == 1 and "store" in refused.stderr and "fix:" in refused.stderr
+    assert system.replica("a/q/0").ready
+    for pid, limits in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    system.act("stop", "a/q")
+    assert system.process("a/q").state == "stopped"
 
 
 def test_names_of_any_length_and_script_work(system: RealSystem, tmp_path: Path) -> None:
@@ -209,6 +239,22 @@ def test_keepers_and_templates_killed_at_any_moment_leave_one_of_each(system: Re
     assert begun(system, 0)
 
 
+def test_a_keeper_killed_in_a_reload_is_replaced_and_the_reload_can_be_repeated(
+    system: RealSystem, tmp_path: Path
+) -> None:
+    (tmp_path / "work.py").write_text("import time\ntime.sleep(0.2)\n" + WORKER)
+    path = str(define(tmp_path, POOL))
+    system.up(path)
+    old, reload = set(system.pids().values()), background(system, "reload", "a")
+    system.wait(lambda: any("rollout.begun" in event.kind for event in system.events("a")))
+    system.kill("keeper:a")
+    said, _ = reload.communicate(timeout=60)
+    assert "Traceback" not in said
+    system.wait(lambda: settled(system, 2))
+    system.act("reload", "a")
+    assert settled(system, 2) and not old & set(system.pids().values())
+
+
 # -- definitions
 
 
@@ -300,7 +346,7 @@ def test_output_of_every_kind_is_kept(system: RealSystem, tmp_path: Path) -> Non
 
     system.wait(lambda: "last words" in lines())
     text = "".join(lines())
-    assert text.count("y") >= 1_000_000 and "ABC" in text
+    assert "yyy...[cut]" in text and text.count("y") >= MAX_LINE and "ABC" in text
     assert settled(system, 1)
     system.act("restart", "a/p")
     assert settled(system, 1)
