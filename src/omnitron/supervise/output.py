@@ -149,7 +149,7 @@ def discover(run: Path) -> list[Found]:
     What a replica has put into a session of its own prints to the same pipes: so the first started of several counts.
     """
     folder = f"{run / 'o'}/"
-    first: dict[tuple[str, int, int], tuple[float, Found]] = {}
+    first: dict[tuple[str, int, int], tuple[float, int, Found]] = {}
     for pid in all_pids():
         links = (output_link(pid, 1), output_link(pid, 2))
         names = (_NAME.fullmatch(link[len(folder) :]) for link in links if link.startswith(folder))
@@ -157,9 +157,9 @@ def discover(run: Path) -> list[Found]:
         stat = read_stat(pid) if name is not None else None
         if name is not None and stat is not None and stat.session == pid and not stat.zombie:
             key = (name["process"], int(name["slot"]), int(name["incarnation"]))
-            one = (float(stat.started), Found(*key, pid))
-            first[key] = min(one, first.get(key, one), key=lambda entry: entry[0])
-    return [found for _, found in first.values()]
+            one = (float(stat.started), pid, Found(*key, pid))  # the clock of starts is coarse: pids grow, too
+            first[key] = min(one, first.get(key, one), key=lambda entry: entry[:2])
+    return [found for _, _, found in first.values()]
 
 
 def stray_templates(run: Path) -> list[int]:

@@ -41,5 +41,5 @@ def marked(house: House, app: AppSpec) -> list[Found]:
         stat, (name, process, slot) = read_stat(pid), ([*env.get(ENV_INSTANCE_ID, "").split("/"), "", "", ""])[:3]
         ours = name == app.app and slot.isdecimal() and env.get(ENV_INCARNATION, "").isdecimal()
         if ours and stat is not None and stat.session == pid and not stat.zombie:
-            found.append((float(stat.started), Found(process, int(slot), int(env[ENV_INCARNATION]), pid)))
-    return [one for _, one in sorted(found, key=lambda entry: entry[0])]
+            found.append((float(stat.started), pid, Found(process, int(slot), int(env[ENV_INCARNATION]), pid)))
+    return [one for _, _, one in sorted(found, key=lambda entry: entry[:2])]
