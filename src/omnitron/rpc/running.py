@@ -140,18 +140,14 @@ class Call(msgspec.Struct, eq=False):
     async def _send_items(self, items: AsyncIterable[Any]) -> None:
         async for item in items:
             while not self.credit or self.conn.full:
-                await self._room()
+                self.waker = self.host.loop.create_future()
+                await self.waker
             self.credit -= 1
             try:
                 body = encode(item)
             except NOT_SENDABLE as error:
                 raise self._not_sendable(error) from error
             self.conn.answer(ITEM, self.call_id, body, self.method.title)
-
-    async def _room(self) -> None:
-        """Wait until the consumer has room and the socket is not full."""
-        self.waker = asyncio.get_running_loop().create_future()
-        await self.waker
 
     def wake(self, credit: int = 0) -> None:
         self.credit += credit
