@@ -306,9 +306,8 @@ def test_programs_that_fail_at_once_are_not_called_ready(system: RealSystem, tmp
     path = define(tmp_path, sh("done", "exit 0", failing), sh("once", "exit 0", never))
     system.up(path)
     assert system.process("a/done").state == system.process("a/once").state == "stopped"
-    path = define(
-        tmp_path, SLEEPER, sh("bad", "exit 7", ", restart=Restart(intensity=1)"), sh("never", "exit 8", never)
-    )
+    bad = f"Process(name='bad', command=[{sys.executable!r}, '-c', 'exit(7)'], restart=Restart(intensity=1))"
+    path = define(tmp_path, SLEEPER, bad, sh("never", "exit 8", never))
     done = system.cli("up", str(path), "--stack", system.stack, check=False)
     assert done.returncode == 1 and "exit code 7" in done.stderr and "exit code 8" in done.stderr
     assert system.process("a/p").state == "ready"

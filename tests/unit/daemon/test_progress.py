@@ -71,9 +71,9 @@ def test_a_program_without_a_probe_is_believed_to_be_up_after_a_moment_longer_if
     def running(age: float, **fields: Any) -> Any:
         return http("ready", replica(0, "running", since=NOW - age, **fields))
 
-    assert not one(program, running(0.001)).done and one(program, running(0.1)).done
-    assert not one(program, running(0.1, restarts=1)).done and one(program, running(2, restarts=1)).done
-    assert 0.8 < look_again(program, status("market", running(0.1, restarts=1)), NOW) < 1
+    assert not one(program, running(0.001)).done and one(program, running(0.5)).done
+    assert not one(program, running(0.5, restarts=1)).done and one(program, running(2, restarts=1)).done
+    assert 0.4 < look_again(program, status("market", running(0.5, restarts=1)), NOW) < 0.6
     assert one(spec(), running(0.001)).done and look_again(spec(), status("market", running(0.001)), NOW) == 0
 
 

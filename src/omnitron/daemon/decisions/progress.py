@@ -9,7 +9,7 @@ from omnitron.model.state import Phase, Want
 
 STARTUP_MARGIN_S: Final = 30.0
 MAX_DETAILS: Final = 3  # replicas named in one line
-FIRST_LOOK_S: Final = 0.02  # a program without a probe is believed to be up after this; one that can not start is not
+FIRST_LOOK_S: Final = 0.1  # a program without a probe is believed to be up after this; one that can not start is not
 AFTER_AN_END_S: Final = 1.0  # the same for one that has ended already
 
 
