@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.row import Row
-from benchmarks.http.bench_http import APP, POOL, Started, measure
+from benchmarks.http.bench_http import APP, BARE, POOL, Started, measure
 from benchmarks.peers.driver import Driven, drive
 from benchmarks.supervision.bench_keeper import keeper
 from omnitron import rpc, service
@@ -49,7 +49,8 @@ class Adder:
 def run(quick: bool) -> list[Row]:
     seconds = 0.3 if quick else 2.0
     ours, peer = asyncio.run(_ours(seconds)), _executor(seconds)
-    http = asyncio.run(measure(0.5 if quick else 4.0, (POOL,)))[POOL]
+    found = asyncio.run(measure(0.5 if quick else 4.0, (BARE, POOL)))
+    http, bare = found[POOL], found[BARE]
     executor = "ProcessPoolExecutor"
     return [
         Row(name="calls/s, 64 in flight, pool of 2", value=ours.per_s, unit="/s", better="higher", peer=executor,
@@ -57,7 +58,8 @@ def run(quick: bool) -> list[Row]:
         Row(name="one call at a time, p50", value=ours.p50_us, unit="µs", peer=executor, peer_value=peer.p50_us),
         Row(name="CPU per call, all processes", value=ours.cpu_us, unit="µs", peer=executor, peer_value=peer.cpu_us),
         Row(name="HTTP → pool of 2, through one HTTP process", value=http["per_s"], unit="/s", better="higher",
-            limit=10_000, note=f"64 keep-alive connections; {http['cpu_us']:.0f} µs of CPU a request in that process"),
+            peer="bare ASGI, no pool", peer_value=bare["per_s"], limit=10_000,
+            note=f"64 keep-alive connections; {http['cpu_us']:.0f} µs of CPU a request in that process"),
         *asyncio.run(_memory()),
     ]  # fmt: skip
 

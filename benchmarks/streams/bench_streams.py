@@ -24,7 +24,7 @@ from omnitron.base.clock import SystemClock
 from omnitron.base.rand import SystemRand
 from omnitron.kits.streams import Stream, Streams
 
-REPEATS = 5
+REPEATS = 3
 SEND, CONSUME = "send (XADD)", "consume (XREADGROUP + XACK)"
 Pair = tuple[float, float]
 SENDS = {1: 2_000, 100: 30_000, 1000: 60_000}
