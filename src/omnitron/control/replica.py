@@ -11,9 +11,9 @@ from typing import Final, Protocol
 import msgspec
 
 from omnitron.control.keeper import ServiceEndpoints
+from omnitron.control.service import control_service
 from omnitron.declare.rpc import rpc
 from omnitron.declare.service import service
-from omnitron.control.service import control_service
 
 REPLICA_SERVICE = "omnitron.replica@1.0.0"
 
