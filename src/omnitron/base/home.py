@@ -9,10 +9,8 @@ The surprise: a Unix socket's path holds at most 107 bytes. Where `run/<stack>/<
 below it, a folder of the same owner in the system's temporary directory, named by a hash, takes its place.
 """
 
-import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -84,10 +82,12 @@ class Home:
         return self.root / "stacks" / stack / "infra"
 
     def _hash(self, text: str) -> str:
+        import hashlib  # noqa: PLC0415 - 3 ms of every command's start, and few need it
+
         return hashlib.sha256(f"{self.root}\0{text}".encode()).hexdigest()
 
     def _short(self, text: str) -> Path:
-        return Path(tempfile.gettempdir()) / f"omnitron-{os.geteuid()}" / self._hash(text)[:12]
+        return Path(os.environ.get("TMPDIR") or "/tmp") / f"omnitron-{os.geteuid()}" / self._hash(text)[:12]
 
 
 def make_private(path: Path) -> Path:

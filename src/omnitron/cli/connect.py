@@ -1,6 +1,5 @@
 """The CLI's line to the daemon: synchronous, without asyncio, so that a command starts in a blink."""
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -130,8 +129,10 @@ def start_daemon(home: Home) -> None:
     )
 
 
-def _spawn(home: Home) -> tuple["subprocess.Popen[bytes]", int]:
+def _spawn(home: Home) -> tuple[Any, int]:
     """A new daemon, and where its part of the log begins."""
+    import subprocess  # 4 ms that only the command which starts the daemon should pay
+
     command = [sys.executable, "-m", "omnitron.daemon", "--home", str(home.root)]
     try:
         with open(home.daemon_log, "ab") as log:

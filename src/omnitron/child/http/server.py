@@ -21,6 +21,8 @@ from omnitron.model.transports import Http
 
 PRE_DRAIN_S: Final = 0.5
 TICK_S: Final = 0.02
+ACCEPTED_S: Final = 0.1
+"""How long what the event loop had just accepted may take to become a connection we know of."""
 STREAM_GRACE_S: Final = 1.0
 """How long a drain lets answers without an end go on."""
 BACKLOG: Final = 1024
@@ -83,7 +85,7 @@ class HttpServer:
             self._server.close()
         for connection in edge.connections:
             connection.begin_drain()
-        while edge.state.connections and (now := loop.time()) < begun + timeout_s:
+        while (now := loop.time()) < begun + timeout_s and (edge.state.connections or now < begun + ACCEPTED_S):
             if now > begun + STREAM_GRACE_S:
                 self._end_streams()
             since = now - PRE_DRAIN_S
