@@ -31,7 +31,7 @@ class Connection(Protocol):
 _STORE: Final = f"""
 WITH inserted AS (
     INSERT INTO trades (exchange, symbol, id, price, size, time_us)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[], $6::bigint[])
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]::numeric[], $5::text[]::numeric[], $6::bigint[])
     ON CONFLICT DO NOTHING
     RETURNING symbol, price, size, time_us
 ), summed AS (
@@ -57,6 +57,7 @@ SELECT * FROM summed
 async def store(connection: Connection, trades: Sequence[Trade]) -> list[Vwap]:
     """Store what is new among the trades; the new averages of the markets that changed.
 
+    Prices and sizes travel as text, which is as exact as the driver's binary form and costs half as much.
     The no-op update of a stale candle that is being rebuilt right now waits for that to end, then inserts it anew:
     so a trade that came too late for the rebuild is never forgotten.
     """
@@ -65,8 +66,8 @@ async def store(connection: Connection, trades: Sequence[Trade]) -> list[Vwap]:
         [trade.exchange for trade in trades],
         [trade.symbol for trade in trades],
         [trade.id for trade in trades],
-        [trade.price for trade in trades],
-        [trade.size for trade in trades],
+        [str(trade.price) for trade in trades],
+        [str(trade.size) for trade in trades],
         [trade.time_us for trade in trades],
     )
     return [_vwap(row) for row in rows]
