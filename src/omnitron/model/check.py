@@ -56,7 +56,12 @@ def _modules(description: Description) -> Iterator[Finding]:
 
 
 def _needs(description: Description) -> Iterator[Finding]:
-    """Gotcha 6: every need must be met by an exposed service, and by one only. There is no fallback."""
+    """Gotcha 6: every need must be met by an exposed service, and by one only. There is no fallback.
+
+    While a module can not be imported, nobody knows what it would offer: that is said by `_modules`, once.
+    """
+    if any(facts.error is not None for _, _, facts in _entries(description)):
+        return
     known = offers(description.apps)
     for app, process, facts in _entries(description):
         for need in facts.needs:

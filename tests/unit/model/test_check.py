@@ -189,6 +189,13 @@ def test_a_module_that_can_not_be_imported_is_an_error() -> None:
     assert "m/a.py:3" in only(check(described(entry)), "module.broken").message
 
 
+def test_a_broken_module_is_not_blamed_on_those_who_need_it() -> None:
+    broken = Entry(
+        Process(name="ohlcv", module="market.ohlcv"), error="SyntaxError: invalid syntax (market/ohlcv.py:1)"
+    )
+    only(check(described(caller(("OhlcvWorker",)), broken)), "module.broken")
+
+
 def test_a_module_that_offers_nothing_is_a_warning() -> None:
     assert only(check(described(Entry(Process(name="a", module="m.a")))), "module.empty").level == "warning"
 
