@@ -105,6 +105,9 @@ class Keeper:
         pools = [self.app.pools[name] for name in names]
         before = {r: r.slot.incarnation for p in pools for n, r in p.replicas.items() if slot in (None, n)}
         for pool in pools:
+            if pool.want == "up" and slot is None:
+                await pool.renew_template()  # or the replicas would come back with the code of before
+        for pool in pools:
             if pool.want == "up":
                 pool.restart(BY_OPERATOR, slot)
         self.app.bring_up([p.name for p in pools if p.want == "down" or p.down(slot)], BY_OPERATOR)

@@ -129,6 +129,13 @@ class Pool:
                 template.drop()
             self.waiting = ""
 
+    async def renew_template(self) -> None:
+        """If there is a template, have one that has imported the code as it is now."""
+        if self._house.templates.get(self.name) is not None and not self.reloading:
+            spec = replace(self.spec, count=self.count)
+            template = await self._house.templates.make(self._house.owner.spec, spec, self._house.logs.of(self.name))
+            self._house.templates.use(self.name, template)
+
     def stop(self, reason: Reason, *, force: bool = False, slot: int | None = None) -> None:
         """Ask for the end; `down` says when it is reached."""
         if slot is None:

@@ -3,9 +3,11 @@
 import os
 import signal
 from pathlib import Path
+from typing import Protocol
 
 from keeper_world import World, pids, replicas, sh, worker
 
+from omnitron import rpc, service
 from omnitron.control.keeper import ProcessSpec
 from omnitron.model.health import Health
 from omnitron.model.restart import Backoff, Restart
@@ -24,6 +26,14 @@ class Worker:
     async def generation(self) -> int:
         return GENERATION
 """
+
+
+@service("worker@1.0.0")
+class Generations(Protocol):
+    """What a caller knows of the worker above."""
+
+    @rpc
+    async def generation(self) -> int: ...
 
 
 def code(folder: Path, n: int, wait: float = 0.0) -> Path:
@@ -121,3 +131,14 @@ async def test_a_stop_is_not_held_up_by_a_restart_of_siblings(world: World) -> N
     await world.api.restart("a", None)
     await world.api.start("b", None)
     await world.ready()
+
+
+async def test_a_restart_runs_the_code_as_it_is_now_also_where_replicas_are_forked(world: World) -> None:
+    folder = code(world.home.root / "code", 1)
+    await world.api.apply(world.spec(worker("w", module="slow", cwd=str(folder), instances=2)))
+    await world.ready()
+    code(folder, 2)
+    await world.api.restart("w", None)
+    status = await world.ready()
+    assert [replica.mode for replica in replicas(status, "w")] == ["template"] * 2
+    assert await (await world.call("w", 0, Generations)).generation() == 2

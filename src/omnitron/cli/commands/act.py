@@ -31,7 +31,7 @@ def stop(target: str, stack: str | None, as_json: bool) -> int:
 @command(stack=True, epilog="  omnitron restart settlement/deposit-worker")
 @target_argument()
 def restart(target: str, stack: str | None, as_json: bool) -> int:
-    """Stop and start; the rest of the app serves on. For a change without interruption see `reload`."""
+    """Stop and start with the code as it is now; the rest of the app serves on. Without interruption: `reload`."""
     return _act("restart", stack, target, as_json)
 
 
