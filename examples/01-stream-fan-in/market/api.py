@@ -82,11 +82,11 @@ class Market:
     async def rebuild_5m(self) -> None:
         await self._rebuild("5m")
 
-    @cron("*/5 * * * * *")
+    @cron("*/2 * * * * *")
     async def rebuild_1h(self) -> None:
         await self._rebuild("1h")
 
-    @cron("*/5 * * * * *")
+    @cron("*/2 * * * * *")
     async def rebuild_1d(self) -> None:
         await self._rebuild("1d")
 
