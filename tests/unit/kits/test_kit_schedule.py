@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,22 @@ from omnitron.kits.schedule.scheduler import jobs_of
 from omnitron.testing.clock import FakeClock
 
 START = 1_700_000_000.0  # a multiple of 10
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every ledger a test opens is closed after it, as the scheduler's provider does."""
+    opened: list[Ledger] = []
+    init = Ledger.__init__
+
+    def recording(self: Ledger, path: Path | None) -> None:
+        init(self, path)
+        opened.append(self)
+
+    monkeypatch.setattr(Ledger, "__init__", recording)
+    yield
+    for ledger in opened:
+        ledger.close()
 
 
 @pytest.fixture

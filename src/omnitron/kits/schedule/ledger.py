@@ -62,14 +62,18 @@ class Ledger:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._lock = threading.Lock()
+        db: sqlite3.Connection | None = None
         try:
-            self._db = sqlite3.connect(
+            db = sqlite3.connect(
                 path or ":memory:", timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.executescript(_SCHEMA)
+            self._db = db
         except sqlite3.Error as error:
+            if db is not None:
+                db.close()
             raise OperationError(
                 f"The ledger of scheduled jobs {path} can not be used: {error}.",
                 remedy="Check the disk; if the file is damaged, remove it: jobs then begin anew, without making up.",
