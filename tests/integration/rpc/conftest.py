@@ -10,21 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rpc_world import record
 
 from omnitron.rpc.client import RpcClient
 from omnitron.rpc.contract import contract_of
-from omnitron.rpc.endpoints import Directory, Endpoint, ServiceRecord
+from omnitron.rpc.endpoints import Directory, Endpoint
 from omnitron.rpc.server import RpcServer
 
 HERE = Path(__file__).parent
-
-
-async def eventually(fact: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
-    """Poll until the fact holds."""
-    end = asyncio.get_running_loop().time() + within_s
-    while not await fact():
-        assert asyncio.get_running_loop().time() < end, "it never came true"
-        await asyncio.sleep(0.01)
 
 
 class Replica:
@@ -85,10 +78,6 @@ def replicas(folder: Path) -> Iterator[Callable[[int], list[Replica]]]:
         if worker.poll() is None:
             worker.kill()
         worker.wait()
-
-
-def record(endpoints: list[Endpoint], version: str = "1.0.0") -> ServiceRecord:
-    return ServiceRecord("test", "work", version, "Work", tuple(endpoints))
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from conftest import eventually
 from rpc_services import Candle, Control, Model, Order, OutOfStock, Work, Work2
+from rpc_world import eventually
 
 from omnitron.base.errors import (
     DeadlineExceeded,

@@ -5,8 +5,8 @@ import signal
 import threading
 
 import pytest
-from conftest import eventually, record
 from rpc_services import Control, Work
+from rpc_world import eventually, record
 
 from omnitron.base.errors import DeadlineExceeded, ServiceNotFound, Unavailable, WorkerDied
 from omnitron.rpc.blocking import BlockingClient

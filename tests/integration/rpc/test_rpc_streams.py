@@ -1,8 +1,8 @@
 import asyncio
 
 import pytest
-from conftest import eventually
 from rpc_services import OutOfStock, Work
+from rpc_world import eventually
 
 from omnitron.base.errors import DeadlineExceeded, WorkerDied
 from omnitron.rpc.client import connect
