@@ -3,8 +3,7 @@
 import os
 import sys
 
-from omnitron import Health, Http, Process, Shutdown, Topology, Transports, define_system
-from omnitron.model.needs import Database, Needs
+from omnitron import DatabaseNeed, Health, Http, Needs, Process, Shutdown, Topology, Transports, define_system
 
 # Without MARKET_FEEDS the trades come from a local replay of recorded sessions; the page says so.
 REPLAY_PORT = int(os.environ.get("MARKET_REPLAY_PORT", "3004"))
@@ -33,7 +32,7 @@ replay = Process(
 system = define_system(
     name="market",
     version="1.0.0",
-    needs=Needs(database=Database(migrations="migrations"), redis=True),
+    needs=Needs(database=DatabaseNeed(migrations="migrations"), redis=True),
     env={"MARKET_FEEDS": FEEDS, "MARKET_SOURCE": "live" if LIVE else "local replay"},
     processes=[
         Process(
