@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def first_candle() -> str | None:
 
 def main() -> int:
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped from outside it stops everything, too
     print("Starting the market of recipe 1 on embedded Postgres and Redis.", flush=True)
     try:
         if omnitron("up", str(HERE)) != 0:
